@@ -1,0 +1,1 @@
+"""troth: pledge() and unveil() for Linux."""
