@@ -1,0 +1,85 @@
+"""Make system calls by name; the only importer of ctypes.
+
+libc's `syscall` is the same function on glibc and musl, and it is not bypassed here because it keeps
+errno and, on 32-bit machines, the argument registers right. A 64-bit number does not fit an argument
+of a 32-bit machine; none of the calls made here takes one outside a structure.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from errno import EINTR
+
+from troth import abi
+from troth.errors import EnforcementError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    # None is a null pointer; bytes are passed by address, for calls that only read them.
+    Argument = int | bytes | None | ctypes.Array[ctypes.c_char] | ctypes._Pointer["ProgramHeader"]
+
+_WORD_BITS: Final = 8 * ctypes.sizeof(ctypes.c_void_p)
+_ARGUMENTS: Final = 6
+_NUMBERS: Final = abi.numbers(abi.native().name)
+
+# A void pointer takes integers, null, bytes and buffers alike, and is as wide as a register.
+_syscall: Final = ctypes.CDLL(None, use_errno=True).syscall
+_syscall.argtypes = (ctypes.c_long,) + (ctypes.c_void_p,) * _ARGUMENTS
+_syscall.restype = ctypes.c_long
+
+
+class ProgramHeader(ctypes.Structure):
+    """`struct sock_fprog`: the length of a program in instructions, and where it is."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
+
+
+def program_header(program: bytes) -> Argument:
+    """Describe a classic BPF program; the answer keeps `program` alive.
+
+    Raises:
+        ValueError: the program is not a whole number of instructions, or its length does not fit the field.
+    """
+    length, rest = divmod(len(program), 8)
+    if rest or length > 0xFFFF:
+        raise ValueError(f"a program of {len(program)} bytes is not 0 to 65535 instructions of 8 bytes")
+    return ctypes.pointer(ProgramHeader(length, program))
+
+
+def buffer(size: int, start: bytes = b"") -> ctypes.Array[ctypes.c_char]:
+    """Make memory that the kernel may write to: `start`, then zeros up to `size` bytes."""
+    return ctypes.create_string_buffer(start, max(size, len(start)))
+
+
+def number(name: str) -> int:
+    """Give the number of a system call on the native architecture."""
+    return _NUMBERS[name]
+
+
+def ask(name: str, *args: Argument) -> int:
+    """Make one system call; gives its result, or the errno negated. Never raises OSError."""
+    for value in args:
+        if type(value) is int and (value >> _WORD_BITS) not in (0, -1):
+            raise OverflowError(f"{name}: {value:#x} does not fit an argument of {_WORD_BITS} bits")
+    padding = (0,) * (_ARGUMENTS - len(args))
+    result: int = _syscall(_NUMBERS[name], *args, *padding)
+    return result if result != -1 else -ctypes.get_errno()
+
+
+def syscall(name: str, *args: Argument, restart: bool = False) -> int:
+    """Make one system call and give its result.
+
+    `restart` makes the call again when a signal interrupts it, after Python's handlers ran: only for calls
+    that did nothing when they answer EINTR.
+
+    Raises:
+        EnforcementError: the call failed.
+    """
+    while True:
+        result = ask(name, *args)
+        if result >= 0:
+            return result
+        if result != -EINTR or not restart:
+            raise EnforcementError(name, -result)
