@@ -1,1 +1,75 @@
-"""troth: pledge() and unveil() for Linux."""
+"""troth: pledge() and unveil() for Linux.
+
+>>> import troth
+>>> troth.unveil("/srv", "r")                       # doctest: +SKIP
+>>> troth.pledge("stdio rpath")                     # doctest: +SKIP
+
+`pledge` and `unveil` confine this process, `run` starts another program confined, `plan` shows what
+would be installed. The packages beneath are layers, each importing only those below it: `sandbox`,
+`promises`, `policy`, `families`, `bpf`, `kernel`, `abi`.
+"""
+
+from __future__ import annotations
+
+from troth.errors import (
+    BugError,
+    EnforcementError,
+    IncreaseError,
+    ParseError,
+    PathError,
+    PledgeViolation,
+    RequestError,
+    TrothError,
+    UnknownPromiseError,
+    UnsupportedError,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from troth.sandbox.apply import pledge, unveil
+    from troth.sandbox.face import plan
+    from troth.sandbox.pyrun import run
+    from troth.sandbox.report import Enforcement
+
+__version__ = "0.1.0"
+__all__ = [
+    "BugError",
+    "Enforcement",
+    "EnforcementError",
+    "IncreaseError",
+    "ParseError",
+    "PathError",
+    "PledgeViolation",
+    "RequestError",
+    "TrothError",
+    "UnknownPromiseError",
+    "UnsupportedError",
+    "plan",
+    "pledge",
+    "run",
+    "unveil",
+]
+
+# Loaded at first use: reading a name here is cheap, and pledge() loads all it needs before it binds.
+_LAZY = {
+    "pledge": "troth.sandbox.apply",
+    "unveil": "troth.sandbox.apply",
+    "plan": "troth.sandbox.face",
+    "run": "troth.sandbox.pyrun",
+    "Enforcement": "troth.sandbox.report",
+    "bpf": "troth.bpf",
+}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module 'troth' has no attribute {name!r}")
+    value = import_module(module)
+    value = value if name == "bpf" else getattr(value, name)
+    globals()[name] = value
+    return value

@@ -55,6 +55,8 @@ class Value:
         return tuple(getattr(self, name) for name in self.__slots__)
 
     def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
         if type(other) is not type(self):
             return NotImplemented
         return self._key() == other._key()  # type: ignore[attr-defined]  # same type, checked above

@@ -27,6 +27,25 @@ class TrothError(Exception):
 
     hint: str = ""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Errors cross process boundaries; their constructors take facts, not the message that pickle has.
+        facts = dict(self.__dict__)
+        if isinstance(self, OSError):
+            facts["errno"] = self.errno
+        return (_restore, (type(self), self.args, facts))
+
+
+def _restore(kind: type[TrothError], args: tuple[object, ...], facts: dict[str, object]) -> TrothError:
+    if issubclass(kind, OSError):
+        error = OSError.__new__(kind, *args)
+        OSError.__init__(error, *args)
+        error.errno = facts.get("errno", error.errno)
+    else:
+        error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
+
 
 class RequestError(TrothError, ValueError):
     """A request that has no meaning, whatever the kernel; nothing was changed."""

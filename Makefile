@@ -1,0 +1,45 @@
+# `make demo` and `make test` set up what they need: a virtual environment in .venv, and, when run
+# as root on Debian, the few packages that the tests compile and run programs with.
+VENV   ?= .venv
+PYTHON ?= python3
+BIN    := $(VENV)/bin
+
+.PHONY: demo test lint types unit live bench gen docs clean
+
+demo: $(VENV)/.ready
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python examples/demo.py
+
+test: $(VENV)/.test-ready lint types
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest -q
+
+lint: $(VENV)/.test-ready
+	$(BIN)/ruff check src tests tools bench examples
+	$(BIN)/ruff format --check -q src tests tools bench examples
+
+types: $(VENV)/.test-ready
+	$(BIN)/mypy
+
+unit: $(VENV)/.test-ready
+	$(BIN)/python -m pytest -q tests/unit
+
+live: $(VENV)/.test-ready
+	$(BIN)/python -m pytest -q tests/live tests/escape
+
+bench: $(VENV)/.test-ready
+	$(BIN)/python bench/run.py
+
+gen: $(VENV)/.test-ready
+	$(BIN)/python tools/gen_abi.py
+
+docs: $(VENV)/.test-ready
+	$(BIN)/python tools/gen_docs.py
+
+$(VENV)/.ready: pyproject.toml tools/setup.sh
+	PYTHON="$(PYTHON)" sh tools/setup.sh "$(VENV)" run
+
+$(VENV)/.test-ready: pyproject.toml tools/setup.sh
+	PYTHON="$(PYTHON)" sh tools/setup.sh "$(VENV)" test
+
+clean:
+	rm -rf "$(VENV)" .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

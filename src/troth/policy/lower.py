@@ -1,0 +1,188 @@
+"""Compile a policy to BPF.
+
+Layout of a section: the argument-checked calls that programs make most often are found first, by
+a chain of comparisons; the rest by a balanced search over ranges of numbers with the same answer.
+Calls that are allowed whatever their arguments need no fast path: since Linux 5.11 the kernel
+answers those from a bitmap (kernel/seccomp.c:seccomp_cache_prepare() @v5.11) and runs no filter.
+"""
+
+from __future__ import annotations
+
+from troth import abi
+from troth.bpf.build import Builder
+from troth.bpf.program import OFFSET_ARCH, OFFSET_ARGS, OFFSET_NR
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final
+
+    from troth.bpf.program import Program
+    from troth.policy.model import Cond, Policy, Rule
+
+    Leaf = tuple[Rule, ...] | int
+
+_LOW: Final = 0xFFFFFFFF
+
+# Argument-checked calls, most frequent first, over recorded runs of shells, compilers and interpreters.
+HOT: Final = (
+    "openat", "mmap", "newfstatat", "ioctl", "fcntl", "mprotect", "sendto", "statx", "prctl", "open", "mmap2", "fcntl64", "clone",
+)  # fmt: skip
+
+
+def lower(policy: Policy) -> Program:
+    """Compile; the architecture is checked before any number is looked at."""
+    build = Builder()
+    bad = build.answer(policy.bad_arch)
+    gate = bad
+    for name in reversed(policy.sections):
+        section = _section(build, name, policy)
+        gate = build.if_equal(abi.ARCHES[name].audit, section, gate)
+    return build.program(build.load(OFFSET_ARCH, gate))
+
+
+def _section(build: Builder, name: str, policy: Policy) -> int:
+    """Everything of one architecture; expects nothing in A."""
+    arch = abi.ARCHES[name]
+    calls = policy.sections[name]
+    writer = _Arguments(build, big_endian=arch.big_endian, bits=arch.bits)
+    names = abi.numbers(name)
+    hot = [(names[call], calls[names[call]]) for call in HOT if len(calls.get(names.get(call, -1), ())) > 1]
+    skip = {nr for nr, _ in hot}
+    place = _search(build, _segments(calls, policy.unknown, skip), writer)
+    for nr, rules in reversed(hot):
+        place = build.if_equal(nr, writer.leaf(rules), place)
+    return build.load(OFFSET_NR, place)
+
+
+def _segments(calls: dict[int, tuple[Rule, ...]], unknown: int, skip: set[int]) -> list[tuple[int, Leaf]]:
+    """Ranges of numbers with one answer: (first number, answer); a hot number joins either neighbour."""
+    segments: list[tuple[int, Leaf]] = [(0, unknown)]
+    following = 0
+    for nr in sorted(calls):
+        if nr in skip:
+            following += nr == following
+            continue
+        if nr != following and segments[-1][1] != unknown:
+            segments.append((following, unknown))
+        rules = calls[nr]
+        leaf: Leaf = rules[0].answer if len(rules) == 1 else rules
+        if segments[-1][1] != leaf:
+            if segments[-1][0] == nr:
+                segments.pop()
+            if not segments or segments[-1][1] != leaf:
+                segments.append((nr, leaf))
+        following = nr + 1
+    if segments[-1][1] != unknown:
+        segments.append((following, unknown))
+    return segments
+
+
+def _search(build: Builder, segments: list[tuple[int, Leaf]], writer: _Arguments) -> int:
+    """A balanced search tree over segments; expects the number in A."""
+    if len(segments) == 1:
+        return writer.leaf(segments[0][1])
+    if len(segments) == 3 and segments[0][1] == segments[2][1] and segments[1][0] + 1 == segments[2][0]:
+        return build.if_equal(segments[1][0], writer.leaf(segments[1][1]), writer.leaf(segments[0][1]))
+    middle = len(segments) // 2
+    upper = _search(build, segments[middle:], writer)
+    below = _search(build, segments[:middle], writer)
+    return build.if_at_least(segments[middle][0], upper, below)
+
+
+class _Arguments:
+    """Writes the checks of arguments of one architecture."""
+
+    def __init__(self, build: Builder, *, big_endian: bool, bits: int) -> None:
+        self._build = build
+        self._low, self._high = (4, 0) if big_endian else (0, 4)
+        self._bits = bits
+        self._leaves: dict[int, int] = {}  # by identity: hashing rules costs more than writing them twice
+
+    def leaf(self, leaf: Leaf) -> int:
+        """An answer, or the rules that decide it."""
+        if isinstance(leaf, int):
+            return self._build.answer(leaf)
+        place = self._leaves.get(id(leaf))
+        if place is None:
+            memo: dict[tuple[int, int, tuple[int, int] | None], int] = {}
+            place = self._leaves[id(leaf)] = self._rule(leaf, 0, 0, None, memo)
+        return place
+
+    def _rule(
+        self,
+        rules: tuple[Rule, ...],
+        index: int,
+        step: int,
+        loaded: tuple[int, int] | None,
+        memo: dict[tuple[int, int, tuple[int, int] | None], int],
+    ) -> int:
+        """Check condition `step` of rule `index`; `loaded` is the (offset, mask) that A holds."""
+        rule = rules[index]
+        if step == len(rule.conds):
+            return self._build.answer(rule.answer)
+        key = (index, step, loaded)
+        place = memo.get(key)
+        if place is None:
+            place = memo[key] = self._cond(
+                rule.conds[step],
+                loaded,
+                lambda held: self._rule(rules, index, step + 1, held, memo),
+                lambda held: self._rule(rules, index + 1, 0, held, memo),
+            )
+        return place
+
+    def _cond(
+        self,
+        cond: Cond,
+        loaded: tuple[int, int] | None,
+        holds: Callable[[tuple[int, int] | None], int],
+        fails: Callable[[tuple[int, int] | None], int],
+    ) -> int:
+        build = self._build
+        if cond.negate:
+            holds, fails = fails, holds
+        low = OFFSET_ARGS + 8 * cond.arg + self._low
+        if cond.wide and self._bits == 64:
+            # Values of pointers and longs: NULL and small numbers, so the upper half decides first.
+            upper = OFFSET_ARGS + 8 * cond.arg + self._high
+            highs = sorted({value >> 32 for value in cond.values})
+            place = fails(None)
+            for high in reversed(highs):
+                values = tuple(value & _LOW for value in cond.values if value >> 32 == high)
+                inner = self._values(values, holds(None), fails(None))
+                place = build.if_equal(high, self._fetch(low, cond.mask & _LOW, None, inner), place)
+            return self._fetch(upper, cond.mask >> 32 & _LOW, None, place)
+        mask = cond.mask & _LOW
+        if len(cond.values) == 1 and mask != _LOW:
+            value = cond.values[0]
+            if value == 0 or (value == mask and mask & (mask - 1) == 0):
+                # One test without destroying A: no bit of the mask, or its only bit.
+                plain = (low, _LOW)
+                set_, clear = (fails, holds) if value == 0 else (holds, fails)
+                return self._fetch(low, _LOW, loaded, build.if_any_bit(mask, set_(plain), clear(plain)))
+        held = (low, mask)
+        return self._fetch(low, mask, loaded, self._values(cond.values, holds(held), fails(held)))
+
+    def _fetch(self, offset: int, mask: int, loaded: tuple[int, int] | None, then: int) -> int:
+        """Bring an argument into A, unless it is there."""
+        if loaded == (offset, mask):
+            return then
+        if mask != _LOW:
+            then = self._build.mask(mask, then)
+            if loaded == (offset, _LOW):
+                return then
+        return self._build.load(offset, then)
+
+    def _values(self, values: tuple[int, ...], yes: int, no: int) -> int:
+        """A is one of the values: a chain for a few, a search for many."""
+        ordered = sorted(value & _LOW for value in values)
+        if len(ordered) > 4:
+            middle = len(ordered) // 2
+            upper = self._values(tuple(ordered[middle:]), yes, no)
+            below = self._values(tuple(ordered[:middle]), yes, no)
+            return self._build.if_at_least(ordered[middle], upper, below)
+        place = no
+        for value in reversed(ordered):
+            place = self._build.if_equal(value, yes, place)
+        return place

@@ -1,0 +1,34 @@
+"""What all tests share: options, and the rule that an absent feature is an error in CI."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-snapshots", action="store_true", help="write tests/snapshots anew instead of comparing")
+
+
+def needs(condition: object, reason: str) -> None:
+    """Skip with the reason when something is absent here; in CI that is an error."""
+    if condition:
+        return
+    if os.environ.get("CI"):
+        pytest.fail(f"CI needs this: {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def update_snapshots(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--update-snapshots"))
+
+
+@pytest.fixture(params=[False, True], ids=["as-is", "unprivileged"])
+def unprivileged(request: pytest.FixtureRequest) -> bool:
+    """Both users: whoever runs the tests, and nobody."""
+    return bool(request.param)

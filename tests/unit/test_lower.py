@@ -1,0 +1,95 @@
+"""The compiler means what the policy means: every call gets the same answer from both."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from troth import abi
+from troth.bpf import Call, Program, emulate
+from troth.policy import Cond, Policy, Rule, errno_answer
+
+ALLOW, KILL, NOSYS = 0x7FFF0000, 0x80000000, errno_answer(38)
+ANSWERS = st.sampled_from([ALLOW, KILL, NOSYS, errno_answer(1), errno_answer(13)])
+# Where masks, sign bits and halves change their mind.
+POINTS = st.sampled_from(
+    [0, 1, 2, 3, 4, 7, 8, 0x40, 0xFF, 0x100, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 32, (1 << 32) + 1, (1 << 63), (1 << 64) - 1]
+)
+MASKS = st.sampled_from([1, 2, 3, 0x40, 0x41, 0xFF, 0x80000000, 0xFFFFFFFF])
+
+
+@st.composite
+def conds(draw: st.DrawFn) -> Cond:
+    wide = draw(st.booleans())
+    mask = (1 << 64) - 1 if wide else draw(MASKS)
+    values = draw(st.lists(POINTS.map(lambda value: value & mask), min_size=1, max_size=7, unique=True))
+    return Cond(draw(st.integers(0, 5)), mask, tuple(sorted(values)), draw(st.booleans()), wide)
+
+
+@st.composite
+def rule_lists(draw: st.DrawFn) -> tuple[Rule, ...]:
+    some = draw(st.lists(st.builds(Rule, st.lists(conds(), min_size=1, max_size=3).map(tuple), ANSWERS), max_size=4))
+    return (*some, Rule((), draw(ANSWERS)))
+
+
+SECTIONS = st.dictionaries(
+    st.sampled_from(["x86_64", "i386", "aarch64", "s390x"]),
+    st.dictionaries(st.integers(0, 60) | st.integers(250, 470), rule_lists(), max_size=25),
+    min_size=1,
+    max_size=3,
+)
+
+
+@given(sections=SECTIONS, data=st.data())
+@settings(max_examples=300, deadline=None)
+def test_a_compiled_filter_answers_as_its_policy(sections: dict[str, dict[int, tuple[Rule, ...]]], data: st.DataObject) -> None:
+    # One program is for machines of one byte order.
+    order = abi.ARCHES[next(iter(sections))].big_endian
+    sections = {name: calls for name, calls in sections.items() if abi.ARCHES[name].big_endian == order}
+    policy = Policy(sections, NOSYS, KILL)
+    program = policy.compile()
+    for _ in range(20):
+        name = data.draw(st.sampled_from([*sections, "arm"]))
+        calls = sections.get(name, {})
+        nr = data.draw(st.sampled_from(sorted(calls)) | st.integers(0, 500) if calls else st.integers(0, 500))
+        width = (1 << abi.ARCHES[name].bits) - 1
+        args = tuple(value & width for value in data.draw(st.tuples(*[POINTS] * 6)))
+        call = Call(abi.ARCHES[name].audit, nr, args)
+        assert emulate(program, call, big_endian=order).raw == policy.answer(call)
+
+
+def test_a_tail_that_is_too_far_for_a_short_jump_is_reached() -> None:
+    many = {nr: (Rule((Cond(0, 0xFFFFFFFF, (nr, nr + 7)),), errno_answer(nr % 4000 + 1)), Rule((), ALLOW)) for nr in range(0, 900, 2)}
+    policy = Policy({"x86_64": many}, NOSYS, KILL)
+    program = policy.compile()
+    assert len(program) > 1000
+    for nr in range(905):
+        for arg in (nr, nr + 7, 3):
+            call = Call(abi.ARCHES["x86_64"].audit, nr, (arg,))
+            assert emulate(program, call).raw == policy.answer(call)
+
+
+def test_x32_numbers_are_unknown_to_an_x86_64_section() -> None:
+    policy = Policy({"x86_64": {0: (Rule((), ALLOW),)}}, NOSYS, KILL)
+    call = Call(abi.ARCHES["x86_64"].audit, 0x40000000)
+    assert emulate(policy.compile(), call).raw == NOSYS
+
+
+def test_another_architecture_gets_the_gates_answer() -> None:
+    policy = Policy({"x86_64": {0: (Rule((), ALLOW),)}}, NOSYS, KILL)
+    assert emulate(policy.compile(), Call(abi.ARCHES["i386"].audit, 0)).raw == KILL
+
+
+def test_bytes_and_program_are_the_same_thing() -> None:
+    program = Policy({"x86_64": {0: (Rule((), ALLOW),)}}, NOSYS, KILL).compile()
+    assert Program.from_bytes(program.to_bytes()) == program
+    assert Program.from_bytes(program.to_bytes(big_endian=True), big_endian=True) == program
+
+
+@pytest.mark.parametrize("data", [b"", b"1234567", b"x" * 8 * 4097])
+def test_bytes_that_are_no_program_are_refused(data: bytes) -> None:
+    from troth.errors import ParseError
+
+    with pytest.raises(ParseError):
+        Program.from_bytes(data)

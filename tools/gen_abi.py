@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""Generate src/troth/abi/_*.py from Debian's packages of the kernel.
+
+    python3 tools/gen_abi.py             from the newest kernel that the archive has
+    python3 tools/gen_abi.py --check     from the versions recorded in the files; exit 1 when they differ
+
+Needs apt, dpkg-deb, tar, xz and an x86 gcc; no root. Downloads about 180 MB once, into
+`$TROTH_CACHE` or `~/.cache/troth`. What comes from where:
+
+- linux-source: entry points (`syscall*.tbl`), arguments (SYSCALL_DEFINE), what no uapi header has;
+- linux-libc-dev, of the same version: numbers and constants of every arch; of older series: who had which call;
+- manpages-dev: syscalls(2), since when.
+
+The parts: `gen_abi_packages` (apt), `gen_abi_arches` (where an arch's facts are), `gen_abi_source` and
+`gen_abi_since` (reading), `gen_abi_tables` and `gen_abi_flags` (making the files).
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import functools
+import gzip
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tools import gen_abi_flags, gen_abi_tables
+from tools.gen_abi_arches import ARCHES
+from tools.gen_abi_packages import Archive, FetchError, Package, cache_directory, extract, extract_source, newer
+from tools.gen_abi_since import parse_page
+
+TARGET = ROOT / "src/troth/abi"
+
+# Of linux-source: everything that defines system calls or says how an arch is configured.
+SOURCES = [
+    *(f"*/{directory}/*.c" for directory in ("kernel", "fs", "mm", "ipc", "net", "security", "block", "io_uring")),
+    *("*/drivers/char/random.c", "*/drivers/pci/syscall.c", "*/init/*.c", "*/include/linux/*.h"),
+    *(f"*/arch/{tree}/{what}" for tree in sorted({arch.tree for arch in ARCHES.values()}) for what in ("*.c", "Kconfig", "include/asm/*.h")),
+    *("*/arch/*.tbl", "*/scripts/syscall.tbl"),
+]  # fmt: skip
+
+
+def recorded() -> dict[str, str]:
+    """The packages that the committed files say they were made from: name to version."""
+    first = (TARGET / "_flags.py").read_text().splitlines()[0]
+    return dict(re.findall(r"(\S+) (\d\S*?)[,.]?(?= |$)", first.partition(" from ")[2]))
+
+
+def newest(archive: Archive) -> list[Package]:
+    """The newest kernel's sources, its headers, and the newest manual pages."""
+    names = [name for name in archive.names("linux-source-") if re.fullmatch(r"linux-source-\d+\.\d+", name)]
+    found = [(version, name) for name in names for version in archive.versions(name)]
+    version, name = max(found, key=functools.cmp_to_key(lambda a, b: newer(a[0], b[0])))
+    return [Package(name, version), Package("linux-libc-dev", version), Package("manpages-dev", archive.versions("manpages-dev")[0])]
+
+
+def pinned(archive: Archive) -> tuple[list[Package], list[str]]:
+    """The recorded versions; where the archive has dropped one, the newest of its series and a remark."""
+    packages, remarks = [], []
+    for name, version in recorded().items():
+        have = archive.versions(name)
+        if version not in have and not archive.cached(Package(name, version)):
+            series = ".".join(version.split(".")[:2])
+            substitute = next((other for other in have if other.startswith(f"{series}.")), None)
+            if substitute is None:
+                raise FetchError(f"{name} {version} is no longer in the archive, nor another {series}; it has {' '.join(have) or 'none'}")
+            remarks.append(f"{name} {version} is no longer in the archive; compared with {substitute}")
+            version = substitute
+        packages.append(Package(name, version))
+    return packages, remarks
+
+
+def older_headers(archive: Archive, version: str) -> list[Package]:
+    """linux-libc-dev of every older series that the archive has, the newest of each."""
+    found: dict[str, str] = {}
+    for other in archive.versions("linux-libc-dev"):
+        found.setdefault(_series(other), other)
+    return [Package("linux-libc-dev", other) for series, other in found.items() if series != _series(version)]
+
+
+def _series(version: str) -> str:
+    match = re.match(r"\d+\.\d+", version)
+    return match.group() if match else version
+
+
+def generate(archive: Archive, packages: list[Package], place: Path) -> dict[str, str]:
+    """Make every file, as name: text, with `place` for what is unpacked."""
+    source, headers, pages = packages
+    extract_source(archive.fetch(source), place / "source", SOURCES)
+    extract(archive.fetch(headers), place / "headers", ["./usr/*"])
+    extract(archive.fetch(pages), place / "pages", ["*/man2/syscalls.2.gz"])
+    page = parse_page(gzip.decompress(next((place / "pages").rglob("syscalls.2.gz")).read_bytes()).decode())
+    series = {}
+    for package in older_headers(archive, headers.version):
+        print(f"{package} (which calls the series had)", file=sys.stderr)
+        older = place / _series(package.version)
+        extract(archive.fetch(package), older, ["./usr/*"])
+        series[_series(package.version)] = older / "usr/include"
+    include = place / "headers/usr/include"
+    made_from = ", ".join(map(str, packages))
+    kernel = gen_abi_tables.Kernel(place / "source", include, page, series)
+    files = {f"_{name}.py": gen_abi_tables.render(kernel.calls(name), name, made_from) for name in ARCHES}
+    constants = {name: gen_abi_flags.Headers(name, include, place / "source").constants() for name in ARCHES}
+    files["_flags.py"] = gen_abi_flags.render(constants, made_from)
+    return files
+
+
+def differences(files: dict[str, str], *, skip_origin: bool) -> list[str]:
+    """A unified diff of the committed files against these; without the lines of origin when asked."""
+    lines: list[str] = []
+    for name, text in files.items():
+        path = TARGET / name
+        old = path.read_text().splitlines() if path.exists() else []
+        new = text.splitlines()
+        if skip_origin:
+            old, new = old[1:], new[1:]
+        lines += difflib.unified_diff(old, new, f"committed/{name}", f"generated/{name}", lineterm="", n=1)
+    return lines
+
+
+def main() -> int:
+    """Generate, or compare; say on stderr from what."""
+    parser = argparse.ArgumentParser(description="Generate src/troth/abi/_*.py from Debian's packages of the kernel.")
+    parser.add_argument("--check", action="store_true", help="compare with the committed files instead of writing them")
+    check = parser.parse_args().check
+    place = Path(tempfile.mkdtemp(prefix="troth-abi-"))
+    try:
+        archive = Archive(cache_directory())
+        packages, remarks = pinned(archive) if check else (newest(archive), [])
+        for package in packages:
+            print(package, file=sys.stderr)
+        files = generate(archive, packages, place)
+    except (FetchError, ValueError) as error:
+        print(f"gen_abi: {error}", file=sys.stderr)
+        return 2
+    finally:
+        shutil.rmtree(place)
+    for remark in remarks:
+        print(f"gen_abi: {remark}", file=sys.stderr)
+    if not check:
+        for name, text in files.items():
+            (TARGET / name).write_text(text)
+        return 0
+    lines = differences(files, skip_origin=bool(remarks))
+    print("\n".join(lines) if lines else f"gen_abi: {len(files)} files are as generated", file=sys.stdout if lines else sys.stderr)
+    return 1 if lines else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+#!/bin/sh
+# Make the virtual environment that `make demo` (run) or `make test` (test) uses.
+# As root on Debian, missing packages are installed; otherwise they are named and the step fails.
+set -eu
+venv=$1
+purpose=$2
+python=${PYTHON:-python3}
+
+packages=
+need() {
+    # need COMMAND PACKAGE: the package, unless the command is there
+    command -v "$1" >/dev/null 2>&1 || packages="$packages $2"
+}
+
+need "$python" python3
+if command -v "$python" >/dev/null 2>&1; then
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+        echo "troth needs Python 3.11 or later; $python is $("$python" --version)" >&2
+        exit 1
+    }
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3-venv"
+else
+    packages="$packages python3-venv"
+fi
+if [ "$purpose" = test ]; then
+    need gcc gcc
+    need busybox busybox
+    need musl-gcc musl-tools
+    [ -e /usr/include/stdio.h ] || packages="$packages libc6-dev"
+    if [ "$(uname -m)" = x86_64 ] && ! echo 'int main(void){return 0;}' | gcc -m32 -x c -o /dev/null - 2>/dev/null; then
+        packages="$packages gcc-multilib"
+    fi
+fi
+if [ -n "$packages" ]; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get -qq update
+        # shellcheck disable=SC2086  # a list of words
+        apt-get -qq install -y --no-install-recommends $packages >/dev/null
+    else
+        echo "missing packages:$packages (as root, this step installs them)" >&2
+        [ "$purpose" = run ] && exit 1
+        "$python" -c 'import ensurepip, venv' 2>/dev/null || exit 1
+    fi
+fi
+
+[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+if [ "$purpose" = test ]; then
+    "$venv/bin/python" -m pip install -q --disable-pip-version-check -e '.[test]'
+    touch "$venv/.test-ready" "$venv/.ready"
+else
+    "$venv/bin/python" -m pip install -q --disable-pip-version-check -e .
+    touch "$venv/.ready"
+fi
