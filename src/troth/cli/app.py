@@ -1,0 +1,68 @@
+"""The verbs as a click group: their help, and the mistakes in their use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from troth import __version__
+from troth.cli import USAGE, complain
+
+# verb: module and name of its command. The modules are loaded when a verb is used, or all are listed.
+_VERBS = {
+    "run": ("troth.cli.run_command", "run"),
+    "doctor": ("troth.cli.doctor", "doctor"),
+}
+
+
+class _Verbs(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _VERBS:
+            return None
+        module, name = _VERBS[cmd_name]
+        command = getattr(import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name="troth", message="%(prog)s %(version)s")
+def app() -> None:
+    """Give a program's word on what it will not do, and have the kernel keep it.
+
+    \b
+    Examples:
+      troth run -p "stdio rpath" -- ls /
+      troth run -p "stdio rpath" -v /srv:r -- grep -r needle /srv
+      troth doctor
+    """
+
+
+def invoke(args: Sequence[str]) -> int:
+    """Run a command line through click; gives its exit status, and tells mistakes in troth's words."""
+    try:
+        status = app.main(list(args), prog_name="troth", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return USAGE
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx is not None else "troth"
+        complain(_in_our_words(error.format_message()), f"`{path} --help` tells more")
+        return USAGE
+    except click.ClickException as error:
+        complain(_in_our_words(error.format_message()))
+        return error.exit_code
+    except click.Abort:
+        return 130
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 1
+    return status if isinstance(status, int) else 0
+
+
+def _in_our_words(message: str) -> str:
+    return message[:1].lower() + message[1:].removesuffix(".").replace("'", "`")
