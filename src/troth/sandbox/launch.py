@@ -137,13 +137,16 @@ class _Start:
 
 
 def _high(fd: int) -> int:
-    """Duplicate a descriptor to a high number, close-on-exec."""
-    from fcntl import F_DUPFD_CLOEXEC, fcntl
-
-    try:
-        return fcntl(fd, F_DUPFD_CLOEXEC, _HIGH_FD)
-    except OSError:  # a lower limit on descriptors
-        return fcntl(fd, F_DUPFD_CLOEXEC, 3)
+    """Duplicate a descriptor to a free high number, close-on-exec; to any number where those are not allowed."""
+    for number in range(_HIGH_FD, _HIGH_FD + 100):
+        try:
+            os.fstat(number)
+        except OSError:  # free
+            try:
+                return os.dup2(fd, number, inheritable=False)
+            except OSError:  # above the limit on descriptors
+                break
+    return os.dup(fd)
 
 
 def _last_words(pipe: int, text: bytes) -> NoReturn:
@@ -173,8 +176,8 @@ def _late(start: _Start, program: ProgramFor, signals: Signals, *, listen: bool)
     try:
         tracee = Tracee(pid, signals)
         os.write(went, b"g")
+        filters = program(pid, listen)  # while the child executes the program
         tracee.to_program()
-        filters = program(pid, listen)  # while the loader runs
         tracee.to_entry()
         return _confine(tracee, start, filters, program, listen=listen)
     except Ended as end:
