@@ -93,3 +93,25 @@ def test_bytes_that_are_no_program_are_refused(data: bytes) -> None:
 
     with pytest.raises(ParseError):
         Program.from_bytes(data)
+
+
+# The kernel's order of strictness (kernel/seccomp.c:seccomp_run_filters): the lowest signed action wins.
+def strictest(*answers: int) -> int:
+    return min(answers, key=lambda answer: (answer & 0xFFFF0000) - (1 << 32 if answer & 0x80000000 else 0))
+
+
+@given(old=SECTIONS, new=SECTIONS, data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_what_a_later_filter_leaves_to_an_older_one_is_still_refused(
+    old: dict[str, dict[int, tuple[Rule, ...]]], new: dict[str, dict[int, tuple[Rule, ...]]], data: st.DataObject
+) -> None:
+    older = Policy(old, NOSYS, KILL)
+    # A later policy shares most of its rules with the older one.
+    newer = Policy({name: dict(old.get(name, {})) | calls for name, calls in new.items()}, NOSYS, KILL)
+    beyond = newer.beyond(older)
+    for _ in range(20):
+        name = data.draw(st.sampled_from(["x86_64", "i386", "aarch64", "s390x", "arm"]))
+        numbers = sorted({*old.get(name, {}), *new.get(name, {}), 700})
+        call = Call(abi.ARCHES[name].audit, data.draw(st.sampled_from(numbers)), data.draw(st.tuples(*[POINTS] * 6)))
+        full = strictest(older.answer(call), newer.answer(call))
+        assert strictest(older.answer(call), beyond.answer(call)) & 0xFFFF0000 == full & 0xFFFF0000

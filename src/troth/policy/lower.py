@@ -153,16 +153,18 @@ class _Arguments:
                 inner = self._values(values, holds(None), fails(None))
                 place = build.if_equal(high, self._fetch(low, cond.mask & _LOW, None, inner), place)
             return self._fetch(upper, cond.mask >> 32 & _LOW, None, place)
+        # A 32-bit architecture's arguments arrive with their upper halves clear.
+        wanted = tuple(value for value in cond.values if value <= _LOW) if cond.wide else cond.values
         mask = cond.mask & _LOW
-        if len(cond.values) == 1 and mask != _LOW:
-            value = cond.values[0]
+        if len(wanted) == 1 and mask != _LOW:
+            value = wanted[0]
             if value == 0 or (value == mask and mask & (mask - 1) == 0):
                 # One test without destroying A: no bit of the mask, or its only bit.
                 plain = (low, _LOW)
                 set_, clear = (fails, holds) if value == 0 else (holds, fails)
                 return self._fetch(low, _LOW, loaded, build.if_any_bit(mask, set_(plain), clear(plain)))
         held = (low, mask)
-        return self._fetch(low, mask, loaded, self._values(cond.values, holds(held), fails(held)))
+        return self._fetch(low, mask, loaded, self._values(wanted, holds(held), fails(held)))
 
     def _fetch(self, offset: int, mask: int, loaded: tuple[int, int] | None, then: int) -> int:
         """Bring an argument into A, unless it is there."""

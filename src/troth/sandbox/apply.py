@@ -81,7 +81,8 @@ def install(plan: Plan) -> int:
     Raises:
         EnforcementError: the kernel refused a step; `in_force` says what it had taken before.
     """
-    program = plan.program()
+    policy = plan.policy()
+    program = (policy if STATE.policy is None else policy.beyond(STATE.policy)).compile()
     fd = -1 if plan.ruleset is None else open_ruleset(plan.ruleset)
     in_force: list[str] = []
     try:
@@ -92,6 +93,7 @@ def install(plan: Plan) -> int:
             landlock_calls.restrict_self(fd, flags)
             in_force.append("landlock")
         seccomp.set_mode_filter(program.to_bytes(), tsync=True)
+        STATE.policy = policy
     except EnforcementError as error:
         if error.in_force:
             raise

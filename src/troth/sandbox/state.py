@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
+    from troth.policy import Policy
     from troth.sandbox.plan import Ruleset
 
 
@@ -23,7 +24,7 @@ class State:
     `held` are the promises still kept, None before the first pledge; `held_exec` the same for
     execpromises. `unveiled` are the paths collected so far; `veil` the committed ones, None while
     no veil is in force; `locked` whether unveil() is over. `violation` is the filter's answer so far,
-    `ruleset` the last Landlock domain.
+    `ruleset` the last Landlock domain, `policy` the last filter's.
     """
 
     def __init__(self) -> None:
@@ -35,6 +36,7 @@ class State:
         self.locked = False
         self.violation: int | None = None
         self.ruleset: Ruleset | None = None
+        self.policy: Policy | None = None
 
 
 STATE: Final = State()
