@@ -27,23 +27,23 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools import gen_abi_flags, gen_abi_tables
 from tools.gen_abi_arches import ARCHES
 from tools.gen_abi_packages import Archive, FetchError, Package, cache_directory, extract, extract_source, newer
 from tools.gen_abi_since import parse_page
 
-TARGET = ROOT / "src/troth/abi"
+TARGET = Path(__file__).resolve().parent.parent / "src/troth/abi"
 
 # Of linux-source: everything that defines system calls or says how an arch is configured.
+TREES = sorted({arch.tree for arch in ARCHES.values()})
 SOURCES = [
     *(f"*/{directory}/*.c" for directory in ("kernel", "fs", "mm", "ipc", "net", "security", "block", "io_uring")),
+    *(f"*/arch/{tree}/{what}" for tree in TREES for what in ("*.c", "Kconfig", "include/asm/*.h")),
     *("*/drivers/char/random.c", "*/drivers/pci/syscall.c", "*/init/*.c", "*/include/linux/*.h"),
-    *(f"*/arch/{tree}/{what}" for tree in sorted({arch.tree for arch in ARCHES.values()}) for what in ("*.c", "Kconfig", "include/asm/*.h")),
     *("*/arch/*.tbl", "*/scripts/syscall.tbl"),
-]  # fmt: skip
+]
 
 
 def recorded() -> dict[str, str]:
@@ -56,8 +56,10 @@ def newest(archive: Archive) -> list[Package]:
     """The newest kernel's sources, its headers, and the newest manual pages."""
     names = [name for name in archive.names("linux-source-") if re.fullmatch(r"linux-source-\d+\.\d+", name)]
     found = [(version, name) for name in names for version in archive.versions(name)]
-    version, name = max(found, key=functools.cmp_to_key(lambda a, b: newer(a[0], b[0])))
-    return [Package(name, version), Package("linux-libc-dev", version), Package("manpages-dev", archive.versions("manpages-dev")[0])]
+    by_version = functools.cmp_to_key(newer)
+    version, name = max(found, key=lambda item: by_version(item[0]))
+    pages = archive.versions("manpages-dev")[0]
+    return [Package(name, version), Package("linux-libc-dev", version), Package("manpages-dev", pages)]
 
 
 def pinned(archive: Archive) -> tuple[list[Package], list[str]]:
@@ -69,7 +71,8 @@ def pinned(archive: Archive) -> tuple[list[Package], list[str]]:
             series = ".".join(version.split(".")[:2])
             substitute = next((other for other in have if other.startswith(f"{series}.")), None)
             if substitute is None:
-                raise FetchError(f"{name} {version} is no longer in the archive, nor another {series}; it has {' '.join(have) or 'none'}")
+                problem = f"{name} {version} is no longer in the archive, nor another {series}"
+                raise FetchError(f"{problem}; it has {' '.join(have) or 'none'}")
             remarks.append(f"{name} {version} is no longer in the archive; compared with {substitute}")
             version = substitute
         packages.append(Package(name, version))
@@ -148,8 +151,11 @@ def main() -> int:
             (TARGET / name).write_text(text)
         return 0
     lines = differences(files, skip_origin=bool(remarks))
-    print("\n".join(lines) if lines else f"gen_abi: {len(files)} files are as generated", file=sys.stdout if lines else sys.stderr)
-    return 1 if lines else 0
+    if lines:
+        print("\n".join(lines))
+        return 1
+    print(f"gen_abi: the {len(files)} files are as generated", file=sys.stderr)
+    return 0
 
 
 if __name__ == "__main__":

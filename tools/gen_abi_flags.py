@@ -1,9 +1,9 @@
 """Evaluate the constants of the kernel's headers, for every arch.
 
 The host's compiler reads linux-libc-dev's headers with the other arch's identity (`-undef` and
-its macros): sizes of structures, which ioctl numbers contain, agree with the arch's own compiler for the `model`
-options of `gen_abi_arches`. What user space needs but uapi headers lack comes from the kernel's
-own headers, by pattern.
+its macros): the sizes of structures, which ioctl numbers contain, agree with those of the arch's
+own compiler, given the `model` options of `gen_abi_arches`. What user space needs but uapi
+headers lack comes from the kernel's own headers, by pattern.
 """
 
 from __future__ import annotations
@@ -15,37 +15,53 @@ from pathlib import Path
 
 from tools.gen_abi_arches import ARCHES, Arch
 
-HEADERS = """
-    asm/errno.h linux/fcntl.h linux/openat2.h linux/stat.h linux/fs.h linux/blktrace_api.h linux/fiemap.h linux/falloc.h linux/fadvise.h
-    linux/mount.h linux/xattr.h linux/close_range.h linux/sched.h linux/sched/types.h linux/resource.h linux/wait.h linux/personality.h
-    linux/mman.h linux/memfd.h linux/mempolicy.h linux/membarrier.h linux/prctl.h linux/signal.h linux/time.h linux/timex.h
-    linux/timerfd.h linux/eventfd.h linux/signalfd.h linux/eventpoll.h linux/poll.h linux/inotify.h linux/fanotify.h
-    linux/futex.h linux/pidfd.h linux/ptrace.h linux/rseq.h linux/userfaultfd.h linux/kcmp.h linux/capability.h linux/keyctl.h
-    linux/random.h linux/reboot.h linux/quota.h linux/ioprio.h linux/kexec.h linux/module.h linux/nsfs.h
-    linux/seccomp.h linux/landlock.h linux/audit.h linux/ipc.h linux/shm.h linux/sem.h linux/msg.h linux/mqueue.h
-    linux/termios.h linux/serial.h linux/tty.h linux/vt.h linux/kd.h linux/tiocl.h linux/sockios.h
-    linux/net.h linux/socket.h asm/socket.h linux/in.h linux/in6.h linux/tcp.h linux/udp.h linux/netlink.h
-""".split()
+# Name: (header, value).
+Constants = dict[str, tuple[str, int]]
+
+_HEADERS = """
+    asm/errno.h linux/fcntl.h linux/openat2.h linux/stat.h linux/fs.h linux/blktrace_api.h linux/fiemap.h
+    linux/falloc.h linux/fadvise.h linux/mount.h linux/xattr.h linux/close_range.h linux/sched.h
+    linux/sched/types.h linux/resource.h linux/wait.h linux/personality.h linux/mman.h linux/memfd.h
+    linux/mempolicy.h linux/membarrier.h linux/prctl.h linux/signal.h linux/time.h linux/timex.h linux/timerfd.h
+    linux/eventfd.h linux/signalfd.h linux/eventpoll.h linux/poll.h linux/inotify.h linux/fanotify.h
+    linux/futex.h linux/pidfd.h linux/ptrace.h linux/rseq.h linux/userfaultfd.h linux/kcmp.h linux/capability.h
+    linux/keyctl.h linux/random.h linux/reboot.h linux/quota.h linux/ioprio.h linux/kexec.h linux/module.h
+    linux/nsfs.h linux/seccomp.h linux/landlock.h linux/audit.h linux/ipc.h linux/shm.h linux/sem.h linux/msg.h
+    linux/mqueue.h linux/termios.h linux/serial.h linux/tty.h linux/vt.h linux/kd.h linux/tiocl.h
+    linux/sockios.h linux/net.h linux/socket.h asm/socket.h linux/in.h linux/in6.h linux/tcp.h linux/udp.h
+    linux/netlink.h
+"""
+HEADERS = _HEADERS.split()
 OPTIONAL = ("asm/prctl.h", "asm/hwprobe.h")
 
 # Prefixes of the names that are kept; a name of another kind in these headers is nobody's argument.
-PREFIXES = """
-    E O_ __O_ F_ FD_ AT_ DN_ LOCK_ S_I STATX_ RESOLVE_ SEEK_ RENAME_ RWF_ FS_ FIBMAP FIGETBSZ FICLONE FIDEDUPE FIFREEZE FITHAW FITRIM
-    FIEMAP_FLAG_ BLK FALLOC_FL_ POSIX_FADV_ MS_ MNT_ UMOUNT_ MOVE_MOUNT_ FSOPEN_ FSPICK_ FSMOUNT_ FSCONFIG_ OPEN_TREE_ MOUNT_ATTR_
-    XATTR_ CLOSE_RANGE_ CLONE_ SCHED_ RLIMIT_ RLIM_ RUSAGE_ PRIO_ P_ PER_ ADDR_ MMAP_PAGE_ZERO READ_IMPLIES_EXEC STICKY_TIMEOUTS
-    UNAME26 WHOLE_SECONDS SHORT_INODE FDPIC_FUNCPTRS W PROT_ MAP_ MADV_ MCL_ MLOCK_ MREMAP_ PKEY_ SHADOW_STACK_ MFD_ MPOL_ MEMBARRIER_
-    PR_ ARCH_ SIG SA_ SS_ CLOCK_ ITIMER_ TIMER_ ADJ_ TFD_ EFD_ SFD_ EPOLL POLL IN_ FAN_ FUTEX_ FUTEX2_ PIDFD_ PTRACE_ RSEQ_ UFFD_ UFFDIO_
-    KCMP_ CAP_ KEYCTL_ GRND_ LINUX_REBOOT_ Q_ IOPRIO_ KEXEC_ MODULE_INIT_ NS_ SECCOMP_ LANDLOCK_ AUDIT_ARCH_ IPC_ SHM_ SEM SEM_ MSG_
-    GETPID GETVAL GETALL GETNCNT GETZCNT SETVAL SETALL SHMAT SHMDT SHMGET SHMCTL MSGSND MSGRCV MSGGET MSGCTL
-    TC TIO FIO N_ VT_ KD KB_ GIO_ PIO_ TIOCL_ SIO SYS_ SO_ SCM_ SOL_ AF_ SOCK_ IPPROTO_ IP_ IPV6_ MCAST_ TCP_ UDP_ NETLINK_
-""".split()
+_PREFIXES = """
+    E O_ __O_ F_ FD_ AT_ DN_ LOCK_ S_I STATX_ RESOLVE_ SEEK_ RENAME_ RWF_ FS_ FIBMAP FIGETBSZ FICLONE FIDEDUPE
+    FIFREEZE FITHAW FITRIM FIEMAP_FLAG_ BLK FALLOC_FL_ POSIX_FADV_ MS_ MNT_ UMOUNT_ MOVE_MOUNT_ FSOPEN_ FSPICK_
+    FSMOUNT_ FSCONFIG_ OPEN_TREE_ MOUNT_ATTR_ XATTR_ CLOSE_RANGE_ CLONE_ SCHED_ RLIMIT_ RLIM_ RUSAGE_ PRIO_ P_
+    PER_ ADDR_ MMAP_PAGE_ZERO READ_IMPLIES_EXEC STICKY_TIMEOUTS UNAME26 WHOLE_SECONDS SHORT_INODE FDPIC_FUNCPTRS
+    W PROT_ MAP_ MADV_ MCL_ MLOCK_ MREMAP_ PKEY_ SHADOW_STACK_ MFD_ MPOL_ MEMBARRIER_ PR_ ARCH_ SIG SA_ SS_
+    CLOCK_ ITIMER_ TIMER_ ADJ_ TFD_ EFD_ SFD_ EPOLL POLL IN_ FAN_ FUTEX_ FUTEX2_ PIDFD_ PTRACE_ RSEQ_ UFFD_
+    UFFDIO_ KCMP_ CAP_ KEYCTL_ GRND_ LINUX_REBOOT_ Q_ IOPRIO_ KEXEC_ MODULE_INIT_ NS_ SECCOMP_ LANDLOCK_
+    AUDIT_ARCH_ IPC_ SHM_ SEM SEM_ MSG_ GETPID GETVAL GETALL GETNCNT GETZCNT SETVAL SETALL SHMAT SHMDT SHMGET
+    SHMCTL MSGSND MSGRCV MSGGET MSGCTL TC TIO FIO N_ VT_ KD KB_ GIO_ PIO_ TIOCL_ SIO SYS_ SO_ SCM_ SOL_ AF_
+    SOCK_ IPPROTO_ IP_ IPV6_ MCAST_ TCP_ UDP_ NETLINK_
+"""
+PREFIXES = _PREFIXES.split()
 _WANTED = re.compile(rf"(?:{'|'.join(map(re.escape, PREFIXES))})[A-Za-z0-9_]*")
 
-# Names that match a prefix and are not constants of the interface: limits, masks of the headers' own use, C types' bits.
+# Names that match a prefix and are no argument of a call: limits, masks for the headers' own use, states.
 _UNWANTED = re.compile(
-    r"\w*(?:_H|_H_|_MAX|_LAST|_NR|_BITS|_SHIFT|_OFFSET|_SIZE)|E[a-z]\w*|E(?:VIOCG|M_|XT|LF|T_|I_|V_)\w*|WAIT_\w+_H|TCP_(?:ESTABLISHED|SYN_|FIN_|TIME_WAIT|CLOSE|LAST_ACK|"
-    r"LISTEN|CLOSING|NEW_SYN|MAX_|FLAG_|NLA_|AO_|CC_|DATA_OFFSET|RESERVED|CA_)\w*|IN_(?:CLASS|LOOPBACK|MULTICAST|BADCLASS|EXPERIMENTAL)\w*|"
-    r"TCFLSH_\w*|SIGEV_\w*_|PTRACE_(?:OLD|SYSCALL_INFO)\w*_|FS_(?:KEY|MAX|ENCRYPTION)\w*"
+    "|".join(
+        (
+            r"\w*(?:_H|_H_|_MAX|_LAST|_NR|_BITS|_SHIFT|_OFFSET|_SIZE)",
+            r"E[a-z]\w*|E(?:VIOCG|M_|XT|LF|T_|I_|V_|CHO|PIOC|_TABSZ)\w*",
+            r"TCP_(?:ESTABLISHED|SYN_|FIN_|TIME_WAIT|CLOSE|LAST_ACK|LISTEN|CLOSING|NEW_SYN|MAX_)\w*",
+            r"TCP_(?:FLAG_|NLA_|AO_|CC_|DATA_OFFSET|RESERVED|CA_)\w*",
+            r"IN_(?:CLASS|LOOPBACK|MULTICAST|BADCLASS|EXPERIMENTAL)\w*",
+            r"TCFLSH_\w*|SIGEV_\w*_|PTRACE_(?:OLD|SYSCALL_INFO)\w*_|FS_(?:KEY|MAX|ENCRYPTION)\w*",
+        )
+    )
 )
 
 # Kernel headers that hold what libcs copy into their own: (path, arch or "", names).
@@ -120,17 +136,18 @@ class Headers:
         lines += [f"#include <{name}>" for name in OPTIONAL if (self._own / name).exists()]
         for index, (path, names) in enumerate(reversed(self._extra.items())):
             own = directory / f"{index}.h"
-            define = [f"#ifndef {name}\n#define {name} {value}\n#endif" for name, value in names.items() if name != value]
+            define = [f"#ifndef {name}\n#define {name} {value}\n#endif" for name, value in names.items()]
             own.write_text(f'# 1 "{path}"\n' + "\n".join(define) + "\n")
             lines.append(f'#include "{own}"')
         return "\n".join(lines) + "\n"
 
     def _gcc(self, text: str, *options: str) -> subprocess.CompletedProcess[str]:
         arch = self._arch
-        command = ["gcc", *arch.model.split(), "-undef", "-nostdinc", f"-I{self._own}", f"-I{self._base}", *arch.long_macros]
-        return subprocess.run([*command, "-w", "-ftrack-macro-expansion=0", "-fno-diagnostics-show-caret", *options, "-xc", "-"], input=text, capture_output=True, text=True, check=False)
+        command = ["gcc", *arch.model.split(), "-undef", "-nostdinc", f"-I{self._own}", f"-I{self._base}"]
+        command += [*arch.identity, "-w", "-ftrack-macro-expansion=0", "-fno-diagnostics-show-caret", *options]
+        return subprocess.run([*command, "-xc", "-"], input=text, capture_output=True, text=True, check=False)
 
-    def constants(self) -> dict[str, tuple[str, int]]:
+    def constants(self) -> Constants:
         """Give name: (header, value) of everything that is wanted and has a value.
 
         Raises:
@@ -188,12 +205,12 @@ def _assemble(words: list[tuple[str, str]]) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
-def merge(per_arch: dict[str, dict[str, tuple[str, int]]]) -> tuple[dict[str, tuple[str, int]], dict[str, dict[str, tuple[str, int]]]]:
+def merge(per_arch: dict[str, Constants]) -> tuple[Constants, dict[str, Constants]]:
     """Split into what all arches share, by the most common value, and what each has apart.
 
     A name that some arch lacks is nobody's common one.
     """
-    common: dict[str, tuple[str, int]] = {}
+    common: Constants = {}
     order = dict.fromkeys(name for constants in per_arch.values() for name in constants)
     for name in order:
         holders = [constants[name] for constants in per_arch.values() if name in constants]
@@ -213,7 +230,7 @@ def spell(value: int) -> str:
     return str(value) if value < 1024 else f"{value:#x}"
 
 
-def render(per_arch: dict[str, dict[str, tuple[str, int]]], made_from: str) -> str:
+def render(per_arch: dict[str, Constants], made_from: str) -> str:
     """Spell the constants as a module: texts of `name value` lines below their header's name.
 
     Texts, because thousands of small objects would cost more to load than all of enforcement;
@@ -222,7 +239,7 @@ def render(per_arch: dict[str, dict[str, tuple[str, int]]], made_from: str) -> s
     common, apart = merge(per_arch)
     lines = [
         f"# Generated by tools/gen_abi.py from {made_from}.",
-        "# Do not edit: run `make gen`; `tools/gen_abi.py --check` fails when this file and they disagree.",
+        "# Do not edit: run tools/gen_abi.py; with --check it fails when this file and they disagree.",
         '"""Constants of the kernel\'s headers, each below the header that has it.',
         "",
         "COMMON: what all architectures have, by the first two characters of the name.",
@@ -231,7 +248,7 @@ def render(per_arch: dict[str, dict[str, tuple[str, int]]], made_from: str) -> s
         "",
         "COMMON = {",
     ]
-    groups: dict[str, dict[str, tuple[str, int]]] = {}
+    groups: dict[str, Constants] = {}
     for name, item in sorted(common.items()):
         groups.setdefault(name[:2], {})[name] = item
     for key, constants in groups.items():
@@ -242,7 +259,7 @@ def render(per_arch: dict[str, dict[str, tuple[str, int]]], made_from: str) -> s
     return "\n".join([*lines, "}", ""])
 
 
-def _below_headers(constants: dict[str, tuple[str, int]]) -> list[str]:
+def _below_headers(constants: Constants) -> list[str]:
     width = max(map(len, constants))
     headers = sorted({header for header, _ in constants.values()})
     return [

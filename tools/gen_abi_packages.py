@@ -78,7 +78,8 @@ class Archive:
     def __init__(self, cache: Path) -> None:
         self.packages = cache / "packages"
         self._dir = cache / "apt"
-        for sub in ("etc/apt/sources.list.d", "etc/apt/preferences.d", "etc/apt/apt.conf.d", "state/lists/partial", "cache/archives/partial"):
+        parts = (f"etc/apt/{part}.d" for part in ("sources.list", "preferences", "apt.conf"))
+        for sub in (*parts, "state/lists/partial", "cache/archives/partial"):
             (self._dir / sub).mkdir(parents=True, exist_ok=True)
         self.packages.mkdir(parents=True, exist_ok=True)
         (self._dir / "status").touch()
@@ -92,7 +93,8 @@ class Archive:
         config = self._dir / "apt.conf"
         config.write_text(
             f'Dir "{self._dir}/";\nDir::State "state/";\nDir::State::status "{self._dir}/status";\n'
-            f'Dir::Cache "cache/";\nDir::Etc "etc/apt/";\nDir::Etc::trustedparts "/etc/apt/trusted.gpg.d/";\nAPT::Architecture "amd64";\n'
+            f'Dir::Cache "cache/";\nDir::Etc "etc/apt/";\nDir::Etc::trustedparts "/etc/apt/trusted.gpg.d/";\n'
+            'APT::Architecture "amd64";\n'
             'APT::Architectures { "amd64"; };\nAPT::Sandbox::User "root";\nAcquire::Languages "none";\n'
         )
         self._env = dict(os.environ, APT_CONFIG=str(config), LC_ALL="C")
@@ -110,7 +112,8 @@ class Archive:
 
     def cached(self, package: Package) -> Path | None:
         """The .deb of a package, when it was fetched before."""
-        return next(iter(sorted(self.packages.glob(f"{package.name}_{package.version.replace(':', '%3a')}_*.deb"))), None)
+        version = package.version.replace(":", "%3a")
+        return next(iter(self.packages.glob(f"{package.name}_{version}_*.deb")), None)
 
     def fetch(self, package: Package) -> Path:
         """Give the .deb of a package; from the cache when it was fetched before.
@@ -143,8 +146,9 @@ def extract(deb: Path, destination: Path, members: list[str]) -> None:
 def extract_source(deb: Path, destination: Path, members: list[str]) -> None:
     """Unpack from the kernel's sources, a tar file inside a linux-source package, what matches."""
     destination.mkdir(parents=True, exist_ok=True)
-    pipeline = "dpkg-deb --fsys-tarfile \"$1\" | tar -xO --wildcards '*.tar.xz' | xz -dcT0 | tar -x -C \"$2\" --strip-components=1 --wildcards"
-    command = ["bash", "-o", "pipefail", "-c", pipeline + ' "${@:3}"', "extract", str(deb), str(destination)]
+    unpack = """dpkg-deb --fsys-tarfile "$1" | tar -xO --wildcards '*.tar.xz' | xz -dcT0 |
+                tar -x -C "$2" --strip-components=1 --wildcards "${@:3}" """
+    command = ["bash", "-o", "pipefail", "-c", unpack, "extract", str(deb), str(destination)]
     done = subprocess.run([*command, *members], capture_output=True, text=True, check=False)
     if done.returncode:
         raise FetchError(f"{deb.name}: {done.stderr.strip()}")

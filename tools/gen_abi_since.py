@@ -23,8 +23,8 @@ _SYSV = "semget semctl semtimedop shmget shmctl shmat shmdt msgget msgsnd msgrcv
 
 # Not in the list of syscalls(2): newer than it, or of one arch, or known there by another name; or wrong there.
 LATER = (
-    ("1.0",    "oldfstat oldlstat oldolduname oldstat olduname umount2 break ftime gtty lock mpx prof profil stty "
-               "ulimit idle vm86old _newselect readdir sigaction sigprocmask signal ssetmask sgetmask"),
+    ("1.0",    "oldfstat oldlstat oldolduname oldstat olduname umount2 break ftime gtty lock mpx prof profil stty"),
+    ("1.0",    "ulimit idle vm86old _newselect readdir sigaction sigprocmask signal ssetmask sgetmask"),
     ("2.0",    "_llseek"),
     ("2.2",    "usr26 usr32 getpmsg putpmsg rtas"),
     ("2.4",    "set_tls security tuxcall afs_syscall reserved177 reserved193 multiplexer cachectl"),
@@ -90,7 +90,9 @@ def _lookup(table: tuple[tuple[str, str], ...]) -> dict[str, str]:
 
 
 _LATER = _lookup(LATER)
-_WIRED = {(arch, name): version for arches, version, names in WIRED for arch in arches.split() for name in names.split()}
+_WIRED = {
+    (arch, name): version for arches, version, names in WIRED for arch in arches.split() for name in names.split()
+}
 
 
 def since(arch: str, name: str, page: dict[str, str]) -> str:

@@ -123,10 +123,11 @@ _TOKEN = re.compile(r"defined\s*\(?\s*(\w+)\s*\)?|IS_ENABLED\s*\(\s*(\w+)\s*\)|(
 
 # The symbols that an arch decides and that change a definition. Others (MODULES, PCI) only decide
 # whether a call is built at all, so what is behind them is read as if they were set.
-DECISIVE = frozenset(
+_DECISIVE = (
     "64BIT X86_32 X86_64 PPC64 CLONE_BACKWARDS CLONE_BACKWARDS2 CLONE_BACKWARDS3 OLD_SIGSUSPEND OLD_SIGSUSPEND3 "
-    "OLD_SIGACTION ARCH_SPLIT_ARG64".split()
+    "OLD_SIGACTION ARCH_SPLIT_ARG64"
 )
+DECISIVE = frozenset(_DECISIVE.split())
 
 
 def holds(condition: str, configured: frozenset[str], prefix: str = "CONFIG_") -> bool | None:
@@ -134,7 +135,7 @@ def holds(condition: str, configured: frozenset[str], prefix: str = "CONFIG_") -
 
     Known are the decisive CONFIG_ symbols (for Kconfig, with an empty prefix, all symbols).
     """
-    words: list[bool | None | str] = []
+    words: list[bool | str | None] = []
     for defined, enabled, name, operator in _TOKEN.findall(condition):
         symbol = defined or enabled or name
         if operator:
@@ -146,7 +147,7 @@ def holds(condition: str, configured: frozenset[str], prefix: str = "CONFIG_") -
     return _either(words)
 
 
-def _either(words: list[bool | None | str]) -> bool | None:
+def _either(words: list[bool | str | None]) -> bool | None:
     result = _both(words)
     while words and words[0] == "||":
         words.pop(0)
@@ -155,7 +156,7 @@ def _either(words: list[bool | None | str]) -> bool | None:
     return result
 
 
-def _both(words: list[bool | None | str]) -> bool | None:
+def _both(words: list[bool | str | None]) -> bool | None:
     result = _single(words)
     while words and words[0] == "&&":
         words.pop(0)
@@ -164,7 +165,7 @@ def _both(words: list[bool | None | str]) -> bool | None:
     return result
 
 
-def _single(words: list[bool | None | str]) -> bool | None:
+def _single(words: list[bool | str | None]) -> bool | None:
     word = words.pop(0) if words else None
     if word == "!":
         value = _single(words)
@@ -218,12 +219,16 @@ class Definitions:
 
 
 # Widths of the types that parameters have, by their last word. A pointer is known by its `*`.
-_WORD = {"long": "i", "size_t": "u", "ssize_t": "i", "aio_context_t": "u", "off_t": "i", "__kernel_old_time_t": "i"}
+_WORD = {
+    "long": "i", "ssize_t": "i", "off_t": "i", "__kernel_old_time_t": "i",
+    "size_t": "u", "uintptr_t": "u", "aio_context_t": "u",
+}  # fmt: skip
 _KINDS = {
     "i32": "int pid_t key_t mqd_t timer_t clockid_t key_serial_t rwf_t __s32 s32 old_time32_t "
            "compat_long_t compat_off_t compat_ssize_t compat_pid_t compat_timer_t compat_int_t",
-    "u32": "unsigned u32 __u32 uint32_t uid_t gid_t qid_t umode_t mode_t old_uid_t old_gid_t old_sigset_t landlock_rule_type "
-           "compat_ulong_t compat_uint_t compat_size_t compat_uptr_t compat_aio_context_t compat_mode_t compat_old_sigset_t",
+    "u32": "unsigned uint u32 __u32 uint32_t uid_t gid_t qid_t umode_t mode_t old_uid_t old_gid_t old_sigset_t "
+           "landlock_rule_type compat_ulong_t compat_uint_t compat_size_t compat_uptr_t compat_aio_context_t "
+           "compat_mode_t compat_old_sigset_t",
     "i64": "loff_t s64 __s64 compat_loff_t",
     "u64": "u64 __u64 compat_u64",
     "ptr": "__sighandler_t cap_user_header_t cap_user_data_t",

@@ -61,5 +61,5 @@ def names(prefix: str, arch_name: str) -> dict[str, int]:
     found = {name: number for name, number in _apart(arch_name).items() if name.startswith(prefix)}
     for key in COMMON:
         if key.startswith(prefix[:2]):
-            found |= {name: number for name, number in _group(key).items() if name.startswith(prefix) and name not in found}
+            found = {name: number for name, number in _group(key).items() if name.startswith(prefix)} | found
     return dict(sorted(found.items()))
