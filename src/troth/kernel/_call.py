@@ -8,7 +8,6 @@ of a 32-bit machine; none of the calls made here takes one outside a structure.
 from __future__ import annotations
 
 import ctypes
-from errno import EINTR
 
 from troth import abi
 from troth.errors import EnforcementError
@@ -53,33 +52,25 @@ def buffer(size: int, start: bytes = b"") -> ctypes.Array[ctypes.c_char]:
     return ctypes.create_string_buffer(start, max(size, len(start)))
 
 
-def number(name: str) -> int:
-    """Give the number of a system call on the native architecture."""
-    return _NUMBERS[name]
-
-
 def ask(name: str, *args: Argument) -> int:
     """Make one system call; gives its result, or the errno negated. Never raises OSError."""
     for value in args:
-        if type(value) is int and (value >> _WORD_BITS) not in (0, -1):
+        if isinstance(value, int) and (value >> _WORD_BITS) not in (0, -1):
             raise OverflowError(f"{name}: {value:#x} does not fit an argument of {_WORD_BITS} bits")
     padding = (0,) * (_ARGUMENTS - len(args))
     result: int = _syscall(_NUMBERS[name], *args, *padding)
     return result if result != -1 else -ctypes.get_errno()
 
 
-def syscall(name: str, *args: Argument, restart: bool = False) -> int:
+def syscall(name: str, *args: Argument) -> int:
     """Make one system call and give its result.
 
-    `restart` makes the call again when a signal interrupts it, after Python's handlers ran: only for calls
-    that did nothing when they answer EINTR.
+    An interrupted call is not made again here: only its wrapper knows whether it may be.
 
     Raises:
         EnforcementError: the call failed.
     """
-    while True:
-        result = ask(name, *args)
-        if result >= 0:
-            return result
-        if result != -EINTR or not restart:
-            raise EnforcementError(name, -result)
+    result = ask(name, *args)
+    if result < 0:
+        raise EnforcementError(name, -result)
+    return result
