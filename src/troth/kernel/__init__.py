@@ -1,6 +1,6 @@
 """The running kernel: one thin typed wrapper for each call, and no policy.
 
-`_call` is the only module that speaks C; the others name what they ask: `seccomp` and `notify`
+All calls go through `_call`; the others name what they ask: `seccomp` and `notify`
 (filters and the supervisor's side of them), `filters` (reading the filters of a process), `landlock`,
 `process` (prctl, pidfd, signalfd, threads), `probe` (what this kernel can do, as a value). `ptrace` and
 `procfs` look at other processes.

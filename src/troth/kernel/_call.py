@@ -1,8 +1,8 @@
-"""Make system calls by name; the only importer of ctypes.
+"""Make system calls by name: the one door to C for everything here.
 
-libc's `syscall` is the same function on glibc and musl, and it is not bypassed here because it keeps
-errno and, on 32-bit machines, the argument registers right. A 64-bit number does not fit an argument
-of a 32-bit machine; none of the calls made here takes one outside a structure.
+Calls go through libc's `syscall`, which glibc and musl have alike and which puts the arguments where
+the architecture wants them. A 64-bit number does not fit an argument of a 32-bit machine; none of the
+calls made here takes one outside a structure.
 """
 
 from __future__ import annotations
