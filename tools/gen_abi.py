@@ -68,10 +68,10 @@ def pinned(archive: Archive) -> tuple[list[Package], list[str]]:
     for name, version in recorded().items():
         have = archive.versions(name)
         if version not in have and not archive.cached(Package(name, version)):
-            series = ".".join(version.split(".")[:2])
-            substitute = next((other for other in have if other.startswith(f"{series}.")), None)
+            wanted = series(version)
+            substitute = next((other for other in have if series(other) == wanted), None)
             if substitute is None:
-                problem = f"{name} {version} is no longer in the archive, nor another {series}"
+                problem = f"{name} {version} is no longer in the archive, nor another {wanted}"
                 raise FetchError(f"{problem}; it has {' '.join(have) or 'none'}")
             remarks.append(f"{name} {version} is no longer in the archive; compared with {substitute}")
             version = substitute
@@ -83,11 +83,12 @@ def older_headers(archive: Archive, version: str) -> list[Package]:
     """linux-libc-dev of every older series that the archive has, the newest of each."""
     found: dict[str, str] = {}
     for other in archive.versions("linux-libc-dev"):
-        found.setdefault(_series(other), other)
-    return [Package("linux-libc-dev", other) for series, other in found.items() if series != _series(version)]
+        found.setdefault(series(other), other)
+    return [Package("linux-libc-dev", other) for name, other in found.items() if name != series(version)]
 
 
-def _series(version: str) -> str:
+def series(version: str) -> str:
+    """The first two numbers of a version: 7.3 of 7.3.4-1."""
     match = re.match(r"\d+\.\d+", version)
     return match.group() if match else version
 
@@ -99,15 +100,15 @@ def generate(archive: Archive, packages: list[Package], place: Path) -> dict[str
     extract(archive.fetch(headers), place / "headers", ["./usr/*"])
     extract(archive.fetch(pages), place / "pages", ["*/man2/syscalls.2.gz"])
     page = parse_page(gzip.decompress(next((place / "pages").rglob("syscalls.2.gz")).read_bytes()).decode())
-    series = {}
+    older = {}
     for package in older_headers(archive, headers.version):
         print(f"{package} (which calls the series had)", file=sys.stderr)
-        older = place / _series(package.version)
-        extract(archive.fetch(package), older, ["./usr/*"])
-        series[_series(package.version)] = older / "usr/include"
+        directory = place / series(package.version)
+        extract(archive.fetch(package), directory, ["./usr/*"])
+        older[series(package.version)] = directory / "usr/include"
     include = place / "headers/usr/include"
     made_from = ", ".join(map(str, packages))
-    kernel = gen_abi_tables.Kernel(place / "source", include, page, series)
+    kernel = gen_abi_tables.Kernel(place / "source", include, page, older)
     files = {f"_{name}.py": gen_abi_tables.render(kernel.calls(name), name, made_from) for name in ARCHES}
     constants = {name: gen_abi_flags.Headers(name, include, place / "source").constants() for name in ARCHES}
     files["_flags.py"] = gen_abi_flags.render(constants, made_from)
