@@ -67,6 +67,7 @@ WIRED = (
     ("ppc64le",            "4.16",   "pkey_alloc pkey_free pkey_mprotect"),
     ("i386",               "4.12",   "arch_prctl"),
     ("loongarch64",        "6.11",   "fstat newfstatat"),           # before: only statx
+    ("loongarch64",        "7.0",    "memfd_secret"),
 )  # fmt: skip
 
 

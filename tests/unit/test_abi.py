@@ -89,6 +89,13 @@ def test_calls_of_one_architecture_are_there() -> None:
     assert abi.numbers("arm")["set_tls"] == 0xF0005
 
 
+def test_calls_that_an_architecture_lists_under_another_heading_are_not_lost() -> None:
+    assert abi.numbers("mips64el")["set_mempolicy_home_node"] == 5450
+    assert {arch for arch in ARCHES if "memfd_secret" not in abi.numbers(arch)} == {"arm", "ppc64le", "mips64el"}
+    assert "renameat" in abi.numbers("aarch64")
+    assert "renameat" not in abi.numbers("riscv64")
+
+
 def test_numbers_that_are_reserved_without_a_call_have_names_and_no_arguments() -> None:
     for name in ("getpmsg", "putpmsg", "afs_syscall", "tuxcall", "security", "vserver", "epoll_ctl_old"):
         assert abi.syscall("x86_64", name).args == ()
@@ -156,6 +163,7 @@ def test_a_number_of_its_own_came_later_where_one_number_had_served_for_many() -
     assert abi.syscall("i386", "socket").since == abi.syscall("s390x", "socket").since == "4.3"
     assert abi.syscall("i386", "shmget").since == "5.1"
     assert abi.syscall("loongarch64", "fstat").since == "6.11"
+    assert abi.syscall("loongarch64", "memfd_secret").since == "7.0"
 
 
 @pytest.mark.parametrize(("name", "nr"), [("no_such_call", None), (None, 100000)])

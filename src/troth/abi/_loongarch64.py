@@ -303,6 +303,7 @@ SYSCALLS = (
     (444, "landlock_create_ruleset", "5.13",   "attr:ptr size:u64 flags:u32"),
     (445, "landlock_add_rule",       "5.13",   "ruleset_fd:i32 rule_type:u32 rule_attr:ptr flags:u32"),
     (446, "landlock_restrict_self",  "5.13",   "ruleset_fd:i32 flags:u32"),
+    (447, "memfd_secret",            "7.0",    "flags:u32"),
     (448, "process_mrelease",        "5.15",   "pidfd:i32 flags:u32"),
     (449, "futex_waitv",             "5.16",   "waiters:ptr nr_futexes:u32 flags:u32 timeout:ptr clockid:i32"),
     (450, "set_mempolicy_home_node", "5.17",   "start:u64 len:u64 home_node:u64 flags:u64"),

@@ -357,6 +357,7 @@ SYSCALLS = (
     (5446, "landlock_restrict_self",  "5.13",   "ruleset_fd:i32 flags:u32"),
     (5448, "process_mrelease",        "5.15",   "pidfd:i32 flags:u32"),
     (5449, "futex_waitv",             "5.16",   "waiters:ptr nr_futexes:u32 flags:u32 timeout:ptr clockid:i32"),
+    (5450, "set_mempolicy_home_node", "5.17",   "start:u64 len:u64 home_node:u64 flags:u64"),
     (5451, "cachestat",               "6.5",    "fd:u32 cstat_range:ptr cstat:ptr flags:u32"),
     (5452, "fchmodat2",               "6.6",    "dfd:i32 filename:ptr mode:u32 flags:u32"),
     (5453, "map_shadow_stack",        "6.6",    "addr:u64 size:u64 flags:u32"),
