@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""Measure troth side by side with what else there is.
+
+    python bench/run.py                       everything; prints the report
+    python bench/run.py startup launchers     some of it
+    python bench/run.py --write               everything, into bench/RESULTS.md and bench/budget.json
+
+`startup`: a Python program that confines itself; `launchers`: programs started confined; `counts`:
+lengths of filters; `profile`: where the time of pledge() goes. `python bench/peers.py` gets the peers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import platform
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import troth
+from bench import counts, launchers, profile_pledge, startup
+from bench.harness import ROUNDS
+from bench.peers import ABSENT, PEERS
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+
+PARTS: dict[str, tuple[str, Callable[[int], str]]] = {
+    "startup": ("A Python program that confines itself", startup.report),
+    "launchers": ("Starting a program confined", launchers.report),
+    "counts": ("Lengths of filters", lambda _: counts.report()),
+    "profile": ("Where the time of pledge() goes", profile_pledge.report),
+}
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def setting(rounds: int, load: float) -> str:
+    """What was measured, on what, when."""
+    now = datetime.datetime.now(datetime.UTC)
+    versions = [f"{peer.name} {peer.version}" for peer in PEERS.values() if peer.find()]
+    absent = "\n".join(f"- {name}: {why}" for name, why in ABSENT)
+    return (
+        f"Measured {now:%Y-%m-%d} with troth {troth.__version__}, Python {platform.python_version()}, "
+        f"Linux {platform.release().partition('-')[0]}, {_processor()}, {os.cpu_count()} CPUs, load {load:.1f}; "
+        f"{rounds} interleaved rounds on one CPU, caches warm.\n"
+        f"Peers: {', '.join(versions) or 'none installed'}.\n\nNot measured:\n\n{absent}\n"
+    )
+
+
+def main() -> None:
+    """Run the parts that were named."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", nargs="*", choices=[[], *PARTS], help="a part; all of them by default")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"at least 30 for a report (default {ROUNDS})")
+    parser.add_argument("--write", action="store_true", help="write RESULTS.md (when all parts run) and budget.json")
+    options = parser.parse_args()
+    names = options.name or [*PARTS]
+    load = os.getloadavg()[0]
+    if load > 1.5:
+        print(f"note: the load is {load:.1f}; timings will be high and spread", file=sys.stderr)
+    sections = [f"## {PARTS[name][0]}\n\n{PARTS[name][1](options.rounds)}\n" for name in names]
+    text = "\n".join(["# Benchmarks\n", setting(options.rounds, load), *sections])
+    if options.write and "counts" in names:
+        counts.write_budget()
+    if options.write and names == [*PARTS]:
+        RESULTS.write_text(text)
+    else:
+        print(text)
+
+
+if __name__ == "__main__":
+    main()
