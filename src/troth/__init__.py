@@ -64,12 +64,10 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    from importlib import import_module
-
     module = _LAZY.get(name)
     if module is None:
         raise AttributeError(f"module 'troth' has no attribute {name!r}")
-    value = import_module(module)
+    value = __import__(module, fromlist=("*",))
     value = value if name == "bpf" else getattr(value, name)
     globals()[name] = value
     return value

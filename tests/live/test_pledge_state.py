@@ -249,6 +249,7 @@ def test_nothing_is_imported_or_opened_after_the_first_pledge() -> None:
         try:
             troth.pledge("stdio rpath unveil")
             troth.unveil("/usr", "r")
+            troth.unveil(None, None)
             for bad in ("stdio rpaht", "stdio inet", "stdio stdio"):
                 try:
                     troth.pledge(bad)

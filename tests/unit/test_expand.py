@@ -12,7 +12,8 @@ from troth import abi
 from troth.bpf import Call, emulate
 from troth.bpf.program import ACTIONS, RET_ALLOW, RET_ERRNO, RET_KILL_PROCESS
 from troth.policy import Cond, Policy, Rule
-from troth.promises._table import ALWAYS, ANSWERS, EVERYTHING, ROWS, WORDS
+from troth.promises._table import ANSWERS, ROWS
+from troth.promises._words import ALWAYS, EVERYTHING, WORDS
 from troth.promises.expand import Identity, Setting, expand
 from troth.promises.parse import parse
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from troth.errors import RequestError, UnknownPromiseError
-from troth.promises._table import BIT, MEANINGLESS, WORDS
+from troth.promises._words import BIT, MEANINGLESS, WORDS
 from troth.promises.parse import parse, words
 
 

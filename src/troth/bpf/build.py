@@ -7,8 +7,7 @@ same place, which is how leaves and common tails come to be shared.
 
 from __future__ import annotations
 
-from troth.bpf.emulate import AND, JA, JEQ, JGE, JSET, LD_ABS, RET_K
-from troth.bpf.program import Program
+from troth.bpf.program import AND, JA, JEQ, JGE, JSET, LD_ABS, RET_K, Program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -18,6 +18,28 @@ if TYPE_CHECKING:
 
 MAX_INSNS: Final = 4096  # BPF_MAXINSNS: the kernel refuses a longer program
 
+# linux/bpf_common.h: the opcodes that seccomp accepts.
+LD_ABS: Final = 0x20
+LD_IMM: Final = 0x00
+LD_MEM: Final = 0x60
+LD_LEN: Final = 0x80
+LDX_IMM: Final = 0x01
+LDX_MEM: Final = 0x61
+LDX_LEN: Final = 0x81
+ST: Final = 0x02
+STX: Final = 0x03
+JA: Final = 0x05
+JEQ: Final = 0x15
+JGT: Final = 0x25
+JGE: Final = 0x35
+JSET: Final = 0x45
+AND: Final = 0x54
+NEG: Final = 0x84
+RET_K: Final = 0x06
+RET_A: Final = 0x16
+TAX: Final = 0x07
+TXA: Final = 0x87
+
 # struct seccomp_data
 OFFSET_NR: Final = 0
 OFFSET_ARCH: Final = 4

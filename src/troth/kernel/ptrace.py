@@ -6,11 +6,11 @@ A tracee that died answers every request with ESRCH.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
+from struct import Struct
 
-from troth.kernel._call import ask, syscall
+from troth.kernel._call import WORD_SIZE, address, ask, buffer, syscall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,12 +44,14 @@ EVENT_STOP: Final = 128
 
 _NT_PRSTATUS: Final = 1
 _SIGSET_SIZE: Final = 8
-_WORD: Final = ctypes.sizeof(ctypes.c_long)
+_WORD: Final = WORD_SIZE
 _MAX_REGS: Final = 1024  # the largest general register set of any architecture is 384 bytes
 
 
-class _Iovec(ctypes.Structure):
-    _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+_IOVEC: Final = Struct("@PN")  # struct iovec: where, how long
+_LONG: Final = Struct("@l")
+_ULONG: Final = Struct("@L")
+_SIGSET: Final = Struct("=Q")
 
 
 def _ptrace(request: int, pid: int, address: int = 0, data: int = 0) -> int:
@@ -103,9 +105,10 @@ def event_message(pid: int) -> int:
     Raises:
         EnforcementError: the kernel refuses.
     """
-    message = ctypes.c_ulong()
-    _ptrace(_GETEVENTMSG, pid, 0, ctypes.addressof(message))
-    return message.value
+    message = buffer(_ULONG.size)
+    _ptrace(_GETEVENTMSG, pid, 0, address(message))
+    value: int = _ULONG.unpack(message)[0]
+    return value
 
 
 def registers(pid: int) -> bytes:
@@ -114,10 +117,10 @@ def registers(pid: int) -> bytes:
     Raises:
         EnforcementError: the kernel refuses.
     """
-    buffer = ctypes.create_string_buffer(_MAX_REGS)
-    iovec = _Iovec(ctypes.addressof(buffer), _MAX_REGS)
-    _ptrace(_GETREGSET, pid, _NT_PRSTATUS, ctypes.addressof(iovec))
-    return buffer.raw[: iovec.length]
+    memory = buffer(_MAX_REGS)
+    iovec = buffer(_IOVEC.size, _IOVEC.pack(address(memory), _MAX_REGS))
+    _ptrace(_GETREGSET, pid, _NT_PRSTATUS, address(iovec))
+    return memory.raw[: _IOVEC.unpack(iovec)[1]]
 
 
 def set_registers(pid: int, data: bytes) -> None:
@@ -126,9 +129,9 @@ def set_registers(pid: int, data: bytes) -> None:
     Raises:
         EnforcementError: the kernel refuses.
     """
-    buffer = ctypes.create_string_buffer(data, len(data))
-    iovec = _Iovec(ctypes.addressof(buffer), len(data))
-    _ptrace(_SETREGSET, pid, _NT_PRSTATUS, ctypes.addressof(iovec))
+    memory = buffer(len(data), data)
+    iovec = buffer(_IOVEC.size, _IOVEC.pack(address(memory), len(data)))
+    _ptrace(_SETREGSET, pid, _NT_PRSTATUS, address(iovec))
 
 
 def signal_mask(pid: int) -> int:
@@ -137,9 +140,10 @@ def signal_mask(pid: int) -> int:
     Raises:
         EnforcementError: the kernel refuses.
     """
-    mask = ctypes.c_uint64()
-    _ptrace(_GETSIGMASK, pid, _SIGSET_SIZE, ctypes.addressof(mask))
-    return mask.value
+    mask = buffer(_SIGSET.size)
+    _ptrace(_GETSIGMASK, pid, _SIGSET_SIZE, address(mask))
+    value: int = _SIGSET.unpack(mask)[0]
+    return value
 
 
 def set_signal_mask(pid: int, blocked: int) -> None:
@@ -148,8 +152,8 @@ def set_signal_mask(pid: int, blocked: int) -> None:
     Raises:
         EnforcementError: the kernel refuses.
     """
-    mask = ctypes.c_uint64(blocked)
-    _ptrace(_SETSIGMASK, pid, _SIGSET_SIZE, ctypes.addressof(mask))
+    mask = buffer(_SIGSET.size, _SIGSET.pack(blocked))
+    _ptrace(_SETSIGMASK, pid, _SIGSET_SIZE, address(mask))
 
 
 class Memory:
@@ -213,8 +217,8 @@ class Memory:
             word = int.from_bytes(padded[at : at + _WORD], sys.byteorder)
             _ptrace(_POKEDATA, self._pid, start + at, word)
 
-    def _peek(self, address: int) -> bytes:
+    def _peek(self, at: int) -> bytes:
         # The system call stores the word where the library function would return it.
-        word = ctypes.c_long()
-        _ptrace(_PEEKDATA, self._pid, address, ctypes.addressof(word))
-        return bytes(word)
+        word = buffer(_LONG.size)
+        _ptrace(_PEEKDATA, self._pid, at, address(word))
+        return word.raw

@@ -66,7 +66,7 @@ def _segments(calls: dict[int, tuple[Rule, ...]], unknown: int, skip: set[int]) 
         if nr != following and segments[-1][1] != unknown:
             segments.append((following, unknown))
         rules = calls[nr]
-        leaf: Leaf = rules[0].answer if len(rules) == 1 else rules
+        leaf: Leaf = rules[0][1] if len(rules) == 1 else rules
         if segments[-1][1] != leaf:
             if segments[-1][0] == nr:
                 segments.pop()
@@ -118,14 +118,14 @@ class _Arguments:
         memo: dict[tuple[int, int, tuple[int, int] | None], int],
     ) -> int:
         """Check condition `step` of rule `index`; `loaded` is the (offset, mask) that A holds."""
-        rule = rules[index]
-        if step == len(rule.conds):
-            return self._build.answer(rule.answer)
+        conds, answer = rules[index]
+        if step == len(conds):
+            return self._build.answer(answer)
         key = (index, step, loaded)
         place = memo.get(key)
         if place is None:
             place = memo[key] = self._cond(
-                rule.conds[step],
+                conds[step],
                 loaded,
                 lambda held: self._rule(rules, index, step + 1, held, memo),
                 lambda held: self._rule(rules, index + 1, 0, held, memo),
@@ -140,31 +140,32 @@ class _Arguments:
         fails: Callable[[tuple[int, int] | None], int],
     ) -> int:
         build = self._build
-        if cond.negate:
+        arg, mask, values, negate, wide = cond
+        if negate:
             holds, fails = fails, holds
-        low = OFFSET_ARGS + 8 * cond.arg + self._low
-        if cond.wide and self._bits == 64:
+        low = OFFSET_ARGS + 8 * arg + self._low
+        if wide and self._bits == 64:
             # Values of pointers and longs: NULL and small numbers, so the upper half decides first.
-            upper = OFFSET_ARGS + 8 * cond.arg + self._high
-            highs = sorted({value >> 32 for value in cond.values})
+            upper = OFFSET_ARGS + 8 * arg + self._high
             place = fails(None)
-            for high in reversed(highs):
-                values = tuple(value & _LOW for value in cond.values if value >> 32 == high)
-                inner = self._values(values, holds(None), fails(None))
-                place = build.if_equal(high, self._fetch(low, cond.mask & _LOW, None, inner), place)
-            return self._fetch(upper, cond.mask >> 32 & _LOW, None, place)
-        # A 32-bit architecture's arguments arrive with their upper halves clear.
-        wanted = tuple(value for value in cond.values if value <= _LOW) if cond.wide else cond.values
-        mask = cond.mask & _LOW
-        if len(wanted) == 1 and mask != _LOW:
-            value = wanted[0]
+            for high in sorted({value >> 32 for value in values}, reverse=True):
+                lows = tuple(value & _LOW for value in values if value >> 32 == high)
+                inner = self._values(lows, holds(None), fails(None))
+                place = build.if_equal(high, self._fetch(low, mask & _LOW, None, inner), place)
+            return self._fetch(upper, mask >> 32 & _LOW, None, place)
+        if wide:
+            # A 32-bit architecture's arguments arrive with their upper halves clear.
+            values = tuple(value for value in values if value <= _LOW)
+            mask &= _LOW
+        if len(values) == 1 and mask != _LOW:
+            value = values[0]
             if value == 0 or (value == mask and mask & (mask - 1) == 0):
                 # One test without destroying A: no bit of the mask, or its only bit.
                 plain = (low, _LOW)
                 set_, clear = (fails, holds) if value == 0 else (holds, fails)
                 return self._fetch(low, _LOW, loaded, build.if_any_bit(mask, set_(plain), clear(plain)))
         held = (low, mask)
-        return self._fetch(low, mask, loaded, self._values(wanted, holds(held), fails(held)))
+        return self._fetch(low, mask, loaded, self._values(values, holds(held), fails(held)))
 
     def _fetch(self, offset: int, mask: int, loaded: tuple[int, int] | None, then: int) -> int:
         """Bring an argument into A, unless it is there."""

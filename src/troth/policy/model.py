@@ -20,36 +20,82 @@ def errno_answer(number: int) -> int:
     return RET_ERRNO | number
 
 
-class Cond(Value):
+class Cond(tuple):  # type: ignore[type-arg]  # of mixed types, named below
     """One argument, masked, is in a set of values (or, `negate`, in none of it).
 
     An argument is compared in 32 bits, because the kernel's type of it is an `int` and whatever
-    the upper half holds is ignored there too; `wide` compares all 64 (pointers, longs).
+    the upper half holds is ignored there too; `wide` compares all 64 (pointers, longs). A tuple, since
+    generated tables hold hundreds of them as constants.
 
     >>> Cond(arg=1, mask=0o3, values=(0,)).holds((0, 0o100002))
     False
     """
 
-    __slots__ = ("arg", "mask", "values", "negate", "wide")
-    arg: int
-    mask: int
-    values: tuple[int, ...]
-    negate: bool
-    wide: bool
-    _defaults = {"negate": False, "wide": False}
+    __slots__ = ()
+
+    def __new__(cls, arg: int, mask: int, values: tuple[int, ...], negate: bool = False, wide: bool = False) -> Cond:
+        return tuple.__new__(cls, (arg, mask, values, negate, wide))
+
+    arg: int = property(lambda self: self[0])  # type: ignore[assignment]  # a field of the tuple
+    mask: int = property(lambda self: self[1])  # type: ignore[assignment]
+    values: tuple[int, ...] = property(lambda self: self[2])  # type: ignore[assignment]
+    negate: bool = property(lambda self: self[3])  # type: ignore[assignment]
+    wide: bool = property(lambda self: self[4])  # type: ignore[assignment]
 
     def holds(self, args: tuple[int, ...]) -> bool:
         """Whether the condition is met by these arguments."""
-        value = args[self.arg] if self.wide else args[self.arg] & _LOW
-        return (value & self.mask in self.values) is not self.negate
+        return holds(self, args)
 
 
-class Rule(Value):
+
+def holds(cond: Cond, args: tuple[int, ...]) -> bool:
+    """Whether a condition, which may be the plain tuple of a generated table, is met by these arguments."""
+    arg, mask, values, negate, wide = cond
+    value = args[arg] if wide else args[arg] & _LOW
+    return (value & mask in values) is not negate
+
+
+class Rule(tuple):  # type: ignore[type-arg]  # of mixed types, named below
     """When all conditions hold, this is the answer."""
 
-    __slots__ = ("conds", "answer")
-    conds: tuple[Cond, ...]
-    answer: int
+    __slots__ = ()
+
+    def __new__(cls, conds: tuple[Cond, ...], answer: int) -> Rule:
+        return tuple.__new__(cls, (conds, answer))
+
+    conds: tuple[Cond, ...] = property(lambda self: self[0])  # type: ignore[assignment]  # a field of the tuple
+    answer: int = property(lambda self: self[1])  # type: ignore[assignment]
+
+
+def simplify(rows: list[tuple[Cond, ...]]) -> list[tuple[Cond, ...]]:
+    """Drop what another row covers, join rows that differ in the values of one condition.
+
+    Sound: a row whose conditions include another's holds only when that one does; and A-and-B or
+    A-and-C, where B and C test the same argument under the same mask, is A-and-(B or C).
+    """
+    if () in rows:
+        return [()]
+    if len(rows) < 2:
+        return rows
+    kept: list[tuple[Cond, ...]] = []
+    for row in rows:
+        conds = set(row)
+        if any(conds.issuperset(other) for other in kept):
+            continue
+        kept = [other for other in kept if not conds.issubset(other)]
+        kept.append(row)
+    merged: list[tuple[Cond, ...]] = []
+    for row in kept:
+        arg, mask, values, negate, wide = row[-1]
+        for index, other in enumerate(merged):
+            tail = other[-1]
+            if tail[:2] == (arg, mask) and tail[4] == wide and not tail[3] and not negate and other[:-1] == row[:-1]:
+                joined = tuple(sorted({*tail[2], *values}))
+                merged[index] = (*row[:-1], Cond(arg, mask, joined, False, wide))
+                break
+        else:
+            merged.append(row)
+    return merged
 
 
 class Policy(Value):
@@ -69,9 +115,9 @@ class Policy(Value):
         """What this policy answers to a call."""
         for name, calls in self.sections.items():
             if abi.ARCHES[name].audit == call.arch:
-                for rule in calls.get(call.nr, ()):
-                    if all(cond.holds(call.args) for cond in rule.conds):
-                        return rule.answer
+                for conds, answer in calls.get(call.nr, ()):
+                    if all(holds(cond, call.args) for cond in conds):
+                        return answer
                 return self.unknown
         return self.bad_arch
 

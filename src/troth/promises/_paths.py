@@ -9,7 +9,7 @@ x executes. A path that does not exist when the promise is applied gives nothing
 
 from __future__ import annotations
 
-from troth.promises._table import CPATH, DNS, DPATH, EXEC, GETPW, PS, RPATH, STDIO, TTY, UNIX, VMINFO, WPATH
+from troth.promises._words import CPATH, DNS, DPATH, EXEC, GETPW, PS, RPATH, STDIO, TTY, UNIX, VMINFO, WPATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,41 +16,14 @@ or a runtime does on its own account is refused softly, so that only the program
 
 from __future__ import annotations
 
+from troth.promises._words import (
+    ALWAYS, LIBC_FILES, CHOWN, CPATH, DNS, DPATH, EXEC, FATTR, FLOCK, GETPW, ID, INET, MCAST, PROC, PROT_EXEC,
+    PS, RECVFD, ROUTE, RPATH, SENDFD, SETTIME, STDIO, SYSVIPC, TTY, UNIX, UNVEIL, VMINFO, WPATH, WROUTE,
+)  # fmt: skip
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
-
-# The words, in OpenBSD's order (pledge(2), OpenBSD 7.9), one bit each.
-WORDS: Final = (
-    "stdio", "rpath", "wpath", "cpath", "dpath", "fattr", "chown", "flock", "inet", "unix", "dns", "mcast",
-    "getpw", "proc", "id", "exec", "prot_exec", "settime", "unveil", "tty", "vminfo", "ps", "route", "wroute",
-    "sendfd", "recvfd", "audio", "bpf", "disklabel", "drm", "pf", "tape", "video", "vmm", "error",
-    # Extension: System V and POSIX message IPC. No OpenBSD promise opens it; Linux programs (databases,
-    # fakeroot, X clients) still live on it, and without a word of its own nobody could run them.
-    "sysvipc",
-)  # fmt: skip
-
-BIT: Final = {word: 1 << position for position, word in enumerate(WORDS)}
-EVERYTHING: Final = (1 << len(WORDS)) - 1
-
-(
-    STDIO, RPATH, WPATH, CPATH, DPATH, FATTR, CHOWN, FLOCK, INET, UNIX, DNS, MCAST,
-    GETPW, PROC, ID, EXEC, PROT_EXEC, SETTIME, UNVEIL, TTY, VMINFO, PS, ROUTE, WROUTE,
-    SENDFD, RECVFD, AUDIO, BPF, DISKLABEL, DRM, PF, TAPE, VIDEO, VMM, ERROR,
-    SYSVIPC,
-) = BIT.values()  # fmt: skip
-
-ALWAYS: Final = EVERYTHING + 1  # held by every process, whatever it promised
-
-# Words that name OpenBSD devices: accepted so that ported programs start; they grant nothing here.
-MEANINGLESS: Final = AUDIO | BPF | DISKLABEL | DRM | PF | TAPE | VIDEO | VMM
-
-# Words that never were, or no longer are, promises; with what to say instead.
-REMOVED: Final = {
-    "tmppath": "OpenBSD 7.9 removed it: unveil `/tmp` with `rwc` and promise `rpath wpath cpath`",
-    "thread": "threads are part of `stdio`",
-    "yield": "it was an experiment and is gone from OpenBSD",
-}
 
 
 def lacks(role: str, flags: str) -> tuple[str, str, str, str]:
@@ -115,8 +88,6 @@ CLONE_NEVER: Final = "CLONE_NEWNS|CLONE_NEWCGROUP|CLONE_NEWUTS|CLONE_NEWIPC|CLON
 CLONE_THREADLIKE: Final = "CLONE_VM|CLONE_SIGHAND|CLONE_THREAD"
 SETID_BITS: Final = "0o7000"  # S_ISUID | S_ISGID | S_ISVTX
 CREATES: Final = "O_CREAT|__O_TMPFILE"
-# Promises whose files libc opens on its own account (promises/_paths.py); Landlock says which.
-LIBC_FILES: Final = STDIO | EXEC | DNS | GETPW | TTY | PS | VMINFO
 ORDINARY_ACCESS: Final = (masked_in("flags", "O_ACCMODE", "O_RDONLY O_WRONLY O_RDWR"),)   # 3 would be an ioctl-only descriptor
 SOCKET_TYPE: Final = "0xf"  # SOCK_TYPE_MASK: the rest is SOCK_CLOEXEC and SOCK_NONBLOCK
 

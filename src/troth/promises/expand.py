@@ -8,15 +8,16 @@ table's soft answer, ENOSYS when a pointer hides what was asked, or the violatio
 from __future__ import annotations
 
 from troth import abi
-from troth._value import Value
 from troth.abi import flags
 from troth.bpf.program import RET_ALLOW
 from troth.errors import BugError
 from troth.families import resolve
 from troth.families._table import SOLITARY
 from troth.families.resolve import constant
-from troth.policy.model import Cond, Policy, Rule, errno_answer
-from troth.promises._table import ALWAYS, ANSWERS, EVERYTHING, ROWS
+from troth.policy.model import Cond, Policy, Rule, errno_answer, simplify
+from troth.promises._table import ANSWERS, ROWS
+from troth.promises._words import ALWAYS, EVERYTHING
+from troth.promises.setting import Identity, Setting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,36 +30,6 @@ if TYPE_CHECKING:
     Payment = tuple[tuple[Test, ...], tuple[str, ...]]
 
 _LOW: Final = 0xFFFFFFFF
-
-
-class Identity(Value):
-    """What stands for SELF, UID and GIDS: process id, effective user, groups one is in."""
-
-    __slots__ = ("pid", "uid", "gids")
-    pid: int
-    uid: int
-    gids: tuple[int, ...]
-
-
-class Setting(Value):
-    """What else decides, beside the filter.
-
-    `judged`: Landlock decides about opened objects; `truncate_judged`: about truncation too;
-    `scoped`: it confines signals to this process; `unix_judged`: it decides which unix sockets
-    resolve; `veiled`: an unveil is in force, so path forms that Landlock does not see are refused.
-    """
-
-    __slots__ = ("judged", "truncate_judged", "scoped", "unix_judged", "veiled")
-    judged: bool
-    truncate_judged: bool
-    scoped: bool
-    unix_judged: bool
-    veiled: bool
-    _defaults = {"judged": False, "truncate_judged": False, "scoped": False, "unix_judged": False, "veiled": False}
-
-    def meets(self, when: str) -> bool:
-        """Whether a row limited to `when` counts here."""
-        return not self.veiled if when == "unveiled" else bool(getattr(self, when))
 
 
 def payments(promises: int, setting: Setting) -> dict[str, list[Payment]]:
@@ -111,7 +82,7 @@ def _section(
 ) -> dict[int, tuple[Rule, ...]]:
     allow = (Rule((), RET_ALLOW),)
     refuse = (Rule((), violation),)
-    reader = _Reader(arch, identity)
+    reader = Reader(arch, identity)
     soft: dict[str, list[tuple[str, tuple[Test, ...], int]]] = {}
     for family, errno, tests, held in ANSWERS:
         soft.setdefault(family, []).append((errno, tests, held))
@@ -139,7 +110,7 @@ def _section(
     return calls
 
 
-class _Reader:
+class Reader:
     """Reads the tests of rows for members of one architecture."""
 
     def __init__(self, arch: str, identity: Identity) -> None:
@@ -157,21 +128,15 @@ class _Reader:
         self, member: Resolved, rows: list[Payment] | tuple[()], answers: list[tuple[int, tuple[Test, ...]]], violation: int
     ) -> tuple[Rule, ...]:
         """All rules of one member, first match first, the last without conditions."""
-        found: list[tuple[Cond, ...]] = []
-        for tests, only in rows:
-            if only and member.name not in only and f"{member.name}@{self._arch}" not in only:
-                continue
-            conds = self._conds(member, tests, trusting=bool(only))
-            if conds is not None:
-                found.append(conds)
-        allowed = _simplify(found)
+        found = [conds for tests, only in rows if (conds := self.row(member, tests, only)) is not None]
+        allowed = simplify(found)
         if allowed == [()]:
             return (Rule((), RET_ALLOW),)
         rules = [Rule(conds, RET_ALLOW) for conds in allowed]
         if member.opaque:
             return (*rules, *self.hidden)
         for answer, tests in answers:
-            conds = self._conds(member, tests, trusting=False)
+            conds = self.conds(member, tests, trusting=False)
             if conds is not None:
                 rules.append(Rule(conds, answer))
                 if not conds:
@@ -179,7 +144,13 @@ class _Reader:
         rules.append(Rule((), violation))
         return tuple(rules)
 
-    def _conds(self, member: Resolved, tests: tuple[Test, ...], *, trusting: bool) -> tuple[Cond, ...] | None:
+    def row(self, member: Resolved, tests: tuple[Test, ...], only: tuple[str, ...]) -> tuple[Cond, ...] | None:
+        """The conditions of a row for a member; None when the row does not apply to it."""
+        if only and member.name not in only and f"{member.name}@{self._arch}" not in only:
+            return None
+        return self.conds(member, tests, trusting=bool(only))
+
+    def conds(self, member: Resolved, tests: tuple[Test, ...], *, trusting: bool) -> tuple[Cond, ...] | None:
         """The conditions of a row for a member; None when it can never hold (or nobody can see).
 
         `trusting` skips what is hidden: the row names the member and says why.
@@ -227,38 +198,3 @@ class _Reader:
                 cond = Cond(argument, bits, masked, negate=kind == "not in", wide=wide)
             self._parsed[key] = cond
         return cond
-
-
-def _simplify(rows: list[tuple[Cond, ...]]) -> list[tuple[Cond, ...]]:
-    """Drop what another row covers, join rows that differ in the values of one condition.
-
-    Sound: a row whose conditions include another's holds only when that one does; and A-and-B or
-    A-and-C, where B and C test the same argument under the same mask, is A-and-(B or C).
-    """
-    if () in rows:
-        return [()]
-    if len(rows) < 2:
-        return rows
-    kept: list[tuple[Cond, ...]] = []
-    for row in rows:
-        if any(set(other) <= set(row) for other in kept):
-            continue
-        kept = [other for other in kept if not set(row) <= set(other)]
-        kept.append(row)
-    merged: list[tuple[Cond, ...]] = []
-    for row in kept:
-        last = row[-1]
-        for index, other in enumerate(merged):
-            tail = other[-1]
-            if (
-                other[:-1] == row[:-1]
-                and (tail.arg, tail.mask, tail.wide) == (last.arg, last.mask, last.wide)
-                and not tail.negate
-                and not last.negate
-            ):
-                values = tuple(sorted({*tail.values, *last.values}))
-                merged[index] = (*row[:-1], last.replace(values=values))
-                break
-        else:
-            merged.append(row)
-    return merged

@@ -6,7 +6,7 @@ from troth._value import Value
 from troth.abi import landlock
 from troth.errors import PathError
 from troth.promises._paths import EVERYWHERE, FILES, VEIL, WITHOUT_RPATH
-from troth.promises._table import DNS, EXEC, INET, RPATH
+from troth.promises._words import DNS, EXEC, INET, RPATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from troth.errors import RequestError, UnknownPromiseError
-from troth.promises._table import BIT, REMOVED
+from troth.promises._words import BIT, REMOVED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from troth.kernel import landlock as landlock_calls
 from troth.kernel import process, seccomp
 from troth.kernel.probe import probe
 from troth.policy.model import errno_answer
-from troth.promises._table import ERROR, EVERYTHING, EXEC, STDIO, UNVEIL
-from troth.promises.expand import Identity
+from troth.promises._words import ERROR, EVERYTHING, EXEC, STDIO, UNVEIL
+from troth.promises.setting import Identity
 from troth.promises.grants import check_permissions
 from troth.promises.parse import parse, words
 from troth.sandbox.plan import Plan, Request, Ruleset, judged_arches
@@ -184,6 +184,8 @@ def _enforce(
     A process can have 16 Landlock domains, one on top of the other; when they are used up and no
     veil waits, the filter alone can still take the rest.
     """
+    if final & UNVEIL:
+        from troth.promises import expand as _  # what unveil(None, None) will need; then it may be out of reach
     kernel = probe()
     if STATE.held is not None and not STATE.held & STDIO:
         # Without stdio not even a path can be looked up: what is still to be given up, the filter takes.

@@ -9,7 +9,7 @@ from troth._value import Value
 from troth.bpf.program import RET_USER_NOTIF
 from troth.errors import RequestError
 from troth.kernel.probe import probe
-from troth.promises._table import ERROR, EXEC, STDIO
+from troth.promises._words import ERROR, EXEC, STDIO
 from troth.promises.parse import parse
 from troth.sandbox.apply import VIOLATIONS, check_missing, check_path, identity, open_ruleset
 from troth.sandbox.find import cannot_run, find_program

@@ -10,8 +10,9 @@ from troth._value import Value
 from troth.abi import landlock
 from troth.bpf.program import RET_KILL_PROCESS, Program
 from troth.promises import grants
-from troth.promises._table import CPATH, EXEC, LIBC_FILES, PROC, RPATH, STDIO, UNIX, WPATH
-from troth.promises.expand import Identity, Setting, expand, expand_veil
+from troth.promises._words import LIBC_FILES, CPATH, EXEC, PROC, RPATH, STDIO, UNIX, WPATH
+from troth.promises.select import select
+from troth.promises.setting import Identity, Setting
 from troth.promises.parse import words
 from troth.sandbox.report import Feature
 
@@ -83,9 +84,11 @@ class Plan(Value):
         promises = request.promises | (EXEC if request.programs else 0)
         identity = request.identity if pid is None else request.identity.replace(pid=pid)
         if request.veil_only:
+            from troth.promises.expand import expand_veil
+
             return expand_veil(request.arches, self.setting, identity)
         answer = request.violation if violation is None else violation
-        return expand(promises, request.arches, self.setting, identity, violation=answer)
+        return select(promises, request.arches, self.setting, identity, violation=answer)
 
     def program(self, pid: int | None = None, violation: int | None = None) -> Program:
         """The filter itself."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import sys
 
-from troth.bpf.program import DATA_SIZE, Call, Program, Verdict
+from troth.bpf.program import (
+    DATA_SIZE, JA, LD_ABS, LD_IMM, LD_LEN, LD_MEM, LDX_IMM, LDX_LEN, LDX_MEM, NEG, RET_A, RET_K, ST, STX, TAX, TXA, Call, Program, Verdict,
+)  # fmt: skip
 from troth.errors import ParseError
 
 TYPE_CHECKING = False
@@ -17,27 +19,6 @@ if TYPE_CHECKING:
 
 _WORD: Final = 0xFFFFFFFF
 
-# linux/bpf_common.h: the opcodes that seccomp accepts.
-LD_ABS: Final = 0x20
-LD_IMM: Final = 0x00
-LD_MEM: Final = 0x60
-LD_LEN: Final = 0x80
-LDX_IMM: Final = 0x01
-LDX_MEM: Final = 0x61
-LDX_LEN: Final = 0x81
-ST: Final = 0x02
-STX: Final = 0x03
-JA: Final = 0x05
-JEQ: Final = 0x15
-JGT: Final = 0x25
-JGE: Final = 0x35
-JSET: Final = 0x45
-AND: Final = 0x54
-NEG: Final = 0x84
-RET_K: Final = 0x06
-RET_A: Final = 0x16
-TAX: Final = 0x07
-TXA: Final = 0x87
 USES_X: Final = 0x08  # in an ALU or JMP opcode: the operand is X instead of k
 
 

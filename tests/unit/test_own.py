@@ -1,0 +1,14 @@
+"""The small table of our own calls says what the large ones say."""
+
+from __future__ import annotations
+
+import pytest
+
+from troth import abi
+from troth.abi import own
+
+
+@pytest.mark.parametrize("arch", sorted(abi.ARCHES))
+def test_our_own_numbers_are_those_of_the_tables(arch: str) -> None:
+    table = abi.numbers(arch)
+    assert {name: table[name] for name in own.NUMBERS[arch]} == own.NUMBERS[arch]
