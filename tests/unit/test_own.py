@@ -11,4 +11,5 @@ from troth.abi import own
 @pytest.mark.parametrize("arch", sorted(abi.ARCHES))
 def test_our_own_numbers_are_those_of_the_tables(arch: str) -> None:
     table = abi.numbers(arch)
+    assert own.HOT[arch] == tuple(table[name] for name in own.HOT_NAMES if name in table)
     assert {name: table[name] for name in own.NUMBERS[arch]} == own.NUMBERS[arch]

@@ -46,7 +46,14 @@ class Builder:
 
     def if_at_least(self, k: int, yes: int, no: int) -> int:
         """Go to `yes` when A is `k` or more, unsigned."""
-        return self._branch(JGE, k, yes, no)
+        if yes == no:
+            return yes
+        # A search never asks for the same number twice, so that there is nothing to share.
+        here = len(self._reversed) - 1
+        if here - yes >= _REACH or here - no > _REACH:
+            return self._branch(JGE, k, yes, no)
+        self._reversed.append((JGE, here - yes, here - no, k))
+        return here + 1
 
     def if_any_bit(self, k: int, yes: int, no: int) -> int:
         """Go to `yes` when A has any bit of `k`."""

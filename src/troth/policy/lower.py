@@ -9,6 +9,7 @@ answers those from a bitmap (kernel/seccomp.c:seccomp_cache_prepare() @v5.11) an
 from __future__ import annotations
 
 from troth import abi
+from troth.abi import own
 from troth.bpf.build import Builder
 from troth.bpf.program import OFFSET_ARCH, OFFSET_ARGS, OFFSET_NR
 
@@ -23,11 +24,6 @@ if TYPE_CHECKING:
     Leaf = tuple[Rule, ...] | int
 
 _LOW: Final = 0xFFFFFFFF
-
-# Argument-checked calls, most frequent first, over recorded runs of shells, compilers and interpreters.
-HOT: Final = (
-    "openat", "mmap", "newfstatat", "ioctl", "fcntl", "mprotect", "sendto", "statx", "prctl", "open", "mmap2", "fcntl64", "clone",
-)  # fmt: skip
 
 
 def lower(policy: Policy) -> Program:
@@ -46,10 +42,10 @@ def _section(build: Builder, name: str, policy: Policy) -> int:
     arch = abi.ARCHES[name]
     calls = policy.sections[name]
     writer = _Arguments(build, big_endian=arch.big_endian, bits=arch.bits)
-    names = abi.numbers(name)
-    hot = [(names[call], calls[names[call]]) for call in HOT if len(calls.get(names.get(call, -1), ())) > 1]
+    hot = [(nr, calls[nr]) for nr in own.HOT[name] if len(calls.get(nr, ())) > 1]
     skip = {nr for nr, _ in hot}
-    place = _search(build, _segments(calls, policy.unknown, skip), writer)
+    segments = _segments(calls, policy.unknown, skip)
+    place = _search(build, segments, writer, 0, len(segments))
     for nr, rules in reversed(hot):
         place = build.if_equal(nr, writer.leaf(rules), place)
     return build.load(OFFSET_NR, place)
@@ -78,16 +74,16 @@ def _segments(calls: dict[int, tuple[Rule, ...]], unknown: int, skip: set[int]) 
     return segments
 
 
-def _search(build: Builder, segments: list[tuple[int, Leaf]], writer: _Arguments) -> int:
-    """A balanced search tree over segments; expects the number in A."""
-    if len(segments) == 1:
-        return writer.leaf(segments[0][1])
-    if len(segments) == 3 and segments[0][1] == segments[2][1] and segments[1][0] + 1 == segments[2][0]:
-        return build.if_equal(segments[1][0], writer.leaf(segments[1][1]), writer.leaf(segments[0][1]))
-    middle = len(segments) // 2
-    upper = _search(build, segments[middle:], writer)
-    below = _search(build, segments[:middle], writer)
-    return build.if_at_least(segments[middle][0], upper, below)
+def _search(build: Builder, segments: list[tuple[int, Leaf]], writer: _Arguments, low: int, high: int) -> int:
+    """A balanced search tree over segments `low` up to `high`; expects the number in A."""
+    if high - low == 1:
+        return writer.leaf(segments[low][1])
+    if high - low == 3 and segments[low][1] == segments[low + 2][1] and segments[low + 1][0] + 1 == segments[low + 2][0]:
+        yes = writer.leaf(segments[low + 1][1])
+        return build.if_equal(segments[low + 1][0], yes, writer.leaf(segments[low][1]))
+    middle = (low + high) // 2
+    upper = _search(build, segments, writer, middle, high)
+    return build.if_at_least(segments[middle][0], upper, _search(build, segments, writer, low, middle))
 
 
 class _Arguments:
