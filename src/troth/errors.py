@@ -36,10 +36,12 @@ class TrothError(Exception):
 
 
 def _restore(kind: type[TrothError], args: tuple[object, ...], facts: dict[str, object]) -> TrothError:
+    error: TrothError
     if issubclass(kind, OSError):
-        error = OSError.__new__(kind, *args)
-        OSError.__init__(error, *args)
-        error.errno = facts.get("errno", error.errno)
+        system = OSError.__new__(kind, *args)
+        OSError.__init__(system, *args)
+        system.errno = facts.pop("errno")  # type: ignore[assignment]  # an int, put there by __reduce__
+        error = system
     else:
         error = kind.__new__(kind, *args)
     error.args = args

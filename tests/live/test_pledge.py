@@ -91,12 +91,11 @@ SIBLING = 0  # another process of the same user, outside the confinement
 
 
 @pytest.fixture(autouse=True)
-def in_place(place: str) -> Iterator[None]:
+def in_place(place: str) -> None:
     global HERE
     HERE = place
     with open(f"{HERE}/file", "w") as stream:
         stream.write("text")
-    yield
 
 
 def opening(flags: int, name: str = "file", mode: int = 0o644) -> Callable[[], object]:
@@ -190,7 +189,9 @@ def test_an_operation_works_with_its_promises_and_not_without_one(
 
 
 @pytest.mark.parametrize(("name", "work", "promises", "without"), OPERATIONS, ids=[row[0] for row in OPERATIONS])
-def test_in_errno_mode_nothing_dies(name: str, work: Callable[[], object], promises: str, without: dict[str, str]) -> None:
+def test_in_errno_mode_nothing_dies(
+    name: str, work: Callable[[], object], promises: str, without: dict[str, str]
+) -> None:
     for word, refused in without.items():
         rest = " ".join(kept for kept in promises.split() if kept != word)
         assert outcome(work, rest, violation="errno") in (refused, "eperm")
@@ -262,7 +263,9 @@ HOLES: list[tuple[str, Callable[[], object], str, set[str]]] = [
 
 
 @pytest.mark.parametrize(("name", "work", "promises", "refused"), HOLES, ids=[row[0] for row in HOLES])
-def test_a_hole_of_other_ports_is_closed(name: str, work: Callable[[], object], promises: str, refused: set[str]) -> None:
+def test_a_hole_of_other_ports_is_closed(
+    name: str, work: Callable[[], object], promises: str, refused: set[str]
+) -> None:
     assert outcome(work, promises) in refused
 
 

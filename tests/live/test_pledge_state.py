@@ -105,7 +105,10 @@ def test_the_same_promises_again_cost_no_filter() -> None:
 
 
 def test_forty_pledges_one_after_the_other_are_enforced() -> None:
-    words = [word for word in "stdio rpath wpath cpath dpath fattr chown flock inet unix dns mcast getpw proc id exec prot_exec settime tty vminfo ps route wroute sendfd recvfd audio bpf disklabel drm pf tape video vmm sysvipc".split()]
+    words = (
+        "stdio rpath wpath cpath dpath fattr chown flock inet unix dns mcast getpw proc id exec prot_exec settime tty vminfo "
+        "ps route wroute sendfd recvfd audio bpf disklabel drm pf tape video vmm sysvipc"
+    ).split()
 
     def work() -> str:
         for count in range(40):
@@ -242,10 +245,12 @@ def test_nothing_is_imported_or_opened_after_the_first_pledge() -> None:
             seen.append(f"import {name}")
             return real(name, *args, **options)  # type: ignore[arg-type]  # passed on
 
-        sys.addaudithook(lambda event, args: seen.append(f"open {args[0]!r}") if event == "open" and not _path_only(args) else None)
+        sys.addaudithook(
+            lambda event, args: seen.append(f"open {args[0]!r}") if event == "open" and not _path_only(args) else None
+        )
         sys.meta_path.clear()
         modules = set(sys.modules)
-        builtins.__import__ = closed
+        builtins.__import__ = closed  # type: ignore[assignment]  # the same, counted
         try:
             troth.pledge("stdio rpath unveil")
             troth.unveil("/usr", "r")
@@ -313,7 +318,7 @@ def test_an_outer_filter_that_denies_landlock_leaves_the_filter_to_judge() -> No
 def _soft(work: Callable[[], str]) -> str:
     """Run with violations as errors."""
     real = troth.pledge
-    troth.pledge = lambda *args, **options: real(*args, violation="errno", **options)  # type: ignore[assignment, misc]  # the same face
+    troth.pledge = lambda *args, **options: real(*args, violation="errno", **options)
     return work()
 
 

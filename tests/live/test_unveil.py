@@ -163,7 +163,12 @@ def test_an_o_path_descriptor_is_no_way_around(tree: str) -> None:
         return lambda: os.chmod(fd_path.format(os.open(f"{tree}/out/file", os.O_PATH)), 0o600)
 
     assert veiled({f"{tree}/in": "r"}, by("/proc/self/fd/{}")) == "eperm"
-    assert veiled({f"{tree}/in": "r"}, lambda: os.open(f"/proc/self/fd/{os.open(f'{tree}/out/file', os.O_PATH)}", os.O_RDONLY)) == "eacces"
+    assert (
+        veiled(
+            {f"{tree}/in": "r"}, lambda: os.open(f"/proc/self/fd/{os.open(f'{tree}/out/file', os.O_PATH)}", os.O_RDONLY)
+        )
+        == "eacces"
+    )
 
 
 def test_a_narrower_path_inside_a_wider_one_is_narrower(tree: str) -> None:
@@ -403,9 +408,9 @@ def test_ten_thousand_paths_are_unveiled(tree: str) -> None:
 
 
 def test_a_veil_without_landlock_is_unsupported(tree: str) -> None:
+    from troth import abi
     from troth.bpf import Program
     from troth.kernel import process, seccomp
-    from troth import abi
 
     numbers = abi.numbers(abi.native().name)
     refuse = Program(

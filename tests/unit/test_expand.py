@@ -14,8 +14,9 @@ from troth.bpf.program import ACTIONS, RET_ALLOW, RET_ERRNO, RET_KILL_PROCESS
 from troth.policy import Cond, Policy, Rule
 from troth.promises._table import ANSWERS, ROWS
 from troth.promises._words import ALWAYS, EVERYTHING, WORDS
-from troth.promises.expand import Identity, Setting, expand
+from troth.promises.expand import expand
 from troth.promises.parse import parse
+from troth.promises.setting import Identity, Setting
 
 ARCHES = sorted(abi.ARCHES)
 SELF = Identity(4242, 1000, (1000, 1001))
@@ -66,11 +67,19 @@ def same(policy: Policy, arch: str) -> None:
 @pytest.mark.parametrize("arch", [arch for arch in ARCHES if arch != "x32"])
 @pytest.mark.parametrize("setting", SETTINGS, ids=["bare", "judged", "abi1", "veiled", "veiled-abi1"])
 def test_everyday_promises_compile_to_what_they_say_on_every_architecture(arch: str, setting: Setting) -> None:
-    for words in ("", "stdio", "stdio rpath", "stdio rpath wpath cpath proc exec", "stdio rpath inet unix dns getpw tty"):
+    for words in (
+        "",
+        "stdio",
+        "stdio rpath",
+        "stdio rpath wpath cpath proc exec",
+        "stdio rpath inet unix dns getpw tty",
+    ):
         same(expand(parse(words), (arch,), setting, SELF, violation=RET_KILL_PROCESS), arch)
 
 
-@given(promises=SETS, arch=st.sampled_from([arch for arch in ARCHES if arch != "x32"]), setting=st.sampled_from(SETTINGS))
+@given(
+    promises=SETS, arch=st.sampled_from([arch for arch in ARCHES if arch != "x32"]), setting=st.sampled_from(SETTINGS)
+)
 @settings(max_examples=40, deadline=None)
 def test_any_promises_compile_to_what_they_say(promises: int, arch: str, setting: Setting) -> None:
     same(expand(promises, (arch,), setting, SELF, violation=RET_ERRNO | 1), arch)

@@ -14,7 +14,25 @@ ALLOW, KILL, NOSYS = 0x7FFF0000, 0x80000000, errno_answer(38)
 ANSWERS = st.sampled_from([ALLOW, KILL, NOSYS, errno_answer(1), errno_answer(13)])
 # Where masks, sign bits and halves change their mind.
 POINTS = st.sampled_from(
-    [0, 1, 2, 3, 4, 7, 8, 0x40, 0xFF, 0x100, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 32, (1 << 32) + 1, (1 << 63), (1 << 64) - 1]
+    [
+        0,
+        1,
+        2,
+        3,
+        4,
+        7,
+        8,
+        0x40,
+        0xFF,
+        0x100,
+        0x7FFFFFFF,
+        0x80000000,
+        0xFFFFFFFF,
+        1 << 32,
+        (1 << 32) + 1,
+        (1 << 63),
+        (1 << 64) - 1,
+    ]
 )
 MASKS = st.sampled_from([1, 2, 3, 0x40, 0x41, 0xFF, 0x80000000, 0xFFFFFFFF])
 
@@ -43,7 +61,9 @@ SECTIONS = st.dictionaries(
 
 @given(sections=SECTIONS, data=st.data())
 @settings(max_examples=300, deadline=None)
-def test_a_compiled_filter_answers_as_its_policy(sections: dict[str, dict[int, tuple[Rule, ...]]], data: st.DataObject) -> None:
+def test_a_compiled_filter_answers_as_its_policy(
+    sections: dict[str, dict[int, tuple[Rule, ...]]], data: st.DataObject
+) -> None:
     # One program is for machines of one byte order.
     order = abi.ARCHES[next(iter(sections))].big_endian
     sections = {name: calls for name, calls in sections.items() if abi.ARCHES[name].big_endian == order}
@@ -60,7 +80,10 @@ def test_a_compiled_filter_answers_as_its_policy(sections: dict[str, dict[int, t
 
 
 def test_a_tail_that_is_too_far_for_a_short_jump_is_reached() -> None:
-    many = {nr: (Rule((Cond(0, 0xFFFFFFFF, (nr, nr + 7)),), errno_answer(nr % 4000 + 1)), Rule((), ALLOW)) for nr in range(0, 900, 2)}
+    many = {
+        nr: (Rule((Cond(0, 0xFFFFFFFF, (nr, nr + 7)),), errno_answer(nr % 4000 + 1)), Rule((), ALLOW))
+        for nr in range(0, 900, 2)
+    }
     policy = Policy({"x86_64": many}, NOSYS, KILL)
     program = policy.compile()
     assert len(program) > 1000

@@ -22,7 +22,9 @@ SETTINGS = st.builds(Setting, *[st.booleans()] * 5)
 
 
 @pytest.mark.parametrize("arch", ARCHES)
-@given(words=st.lists(st.sampled_from(WORDS), unique=True), setting=SETTINGS, pid=st.sampled_from([1, 4242, 0x7FFFFFFF]))
+@given(
+    words=st.lists(st.sampled_from(WORDS), unique=True), setting=SETTINGS, pid=st.sampled_from([1, 4242, 0x7FFFFFFF])
+)
 @settings(max_examples=60, deadline=None)
 def test_both_readings_of_the_tables_agree(arch: str, words: list[str], setting: Setting, pid: int) -> None:
     who = Identity(pid, 1000, (4, 1000))
@@ -33,5 +35,7 @@ def test_both_readings_of_the_tables_agree(arch: str, words: list[str], setting:
 
 
 def test_the_generated_modules_are_up_to_date() -> None:
-    check = subprocess.run([sys.executable, "tools/gen_promises.py", "--check"], capture_output=True, text=True, check=False)
+    check = subprocess.run(
+        [sys.executable, "tools/gen_promises.py", "--check"], capture_output=True, text=True, check=False
+    )
     assert check.returncode == 0, check.stderr

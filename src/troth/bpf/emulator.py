@@ -9,7 +9,25 @@ from __future__ import annotations
 import sys
 
 from troth.bpf.program import (
-    DATA_SIZE, JA, LD_ABS, LD_IMM, LD_LEN, LD_MEM, LDX_IMM, LDX_LEN, LDX_MEM, NEG, RET_A, RET_K, ST, STX, TAX, TXA, Call, Program, Verdict,
+    DATA_SIZE,
+    JA,
+    LD_ABS,
+    LD_IMM,
+    LD_LEN,
+    LD_MEM,
+    LDX_IMM,
+    LDX_LEN,
+    LDX_MEM,
+    NEG,
+    RET_A,
+    RET_K,
+    ST,
+    STX,
+    TAX,
+    TXA,
+    Call,
+    Program,
+    Verdict,
 )  # fmt: skip
 from troth.errors import ParseError
 
@@ -79,7 +97,13 @@ def emulate(program: Program, call: Call, *, big_endian: bool | None = None) -> 
             operand = x if code & USES_X else k
             kind = code & 0xF0
             taken = (
-                a == operand if kind == 0x10 else a > operand if kind == 0x20 else a >= operand if kind == 0x30 else a & operand
+                a == operand
+                if kind == 0x10
+                else a > operand
+                if kind == 0x20
+                else a >= operand
+                if kind == 0x30
+                else a & operand
             )
             pc += jt if taken else jf
         elif code in (LD_IMM, LDX_IMM, LD_LEN, LDX_LEN):

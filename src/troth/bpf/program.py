@@ -147,6 +147,8 @@ class Program(Value):
             ParseError: the length is not a positive multiple of 8 or above 4096 instructions.
         """
         if len(data) % 8:
-            raise ParseError(f"byte {len(data) // 8 * 8}", f"{len(data)} bytes are not a whole number of 8-byte instructions")
+            raise ParseError(
+                f"byte {len(data) // 8 * 8}", f"{len(data)} bytes are not a whole number of 8-byte instructions"
+            )
         order = "=" if big_endian is None else ">" if big_endian else "<"
         return cls(tuple(struct.iter_unpack(order + "HBBI", data)))

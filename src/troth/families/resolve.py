@@ -21,7 +21,9 @@ class Resolved:
 
     __slots__ = ("nr", "name", "roles", "fixed", "opaque")
 
-    def __init__(self, nr: int, name: str, roles: dict[str, int], fixed: dict[str, int], opaque: tuple[str, ...]) -> None:
+    def __init__(
+        self, nr: int, name: str, roles: dict[str, int], fixed: dict[str, int], opaque: tuple[str, ...]
+    ) -> None:
         self.nr = nr
         self.name = name
         self.roles = roles
@@ -56,7 +58,9 @@ def resolve(arch: str) -> dict[str, list[Resolved]]:
         found: list[Resolved] = []
         for member in members:
             if isinstance(member, str):
-                found += [Resolved(numbers[call], call, _NOTHING, _NOTHING, ()) for call in member.split() if call in numbers]
+                found += [
+                    Resolved(numbers[call], call, _NOTHING, _NOTHING, ()) for call in member.split() if call in numbers
+                ]
                 continue
             call, roles, fixed, opaque, differs = member
             if call not in numbers:

@@ -53,7 +53,7 @@ class _Function(CFuncPtr):
 class _Libc:
     """This process and what it has loaded, libc among it."""
 
-    _handle = dlopen(None, 0)
+    _handle = dlopen(None, 0)  # type: ignore[arg-type]  # None is the program itself
 
 
 WORD_SIZE: Final = sizeof(_Pointer)

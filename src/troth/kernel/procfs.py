@@ -65,14 +65,14 @@ def auxiliary_vector(pid: int) -> bytes:
     return _read(f"/proc/{pid}/auxv")
 
 
-def environment() -> dict[bytes, bytes]:
-    """The environment this process was started with, before anything changed it."""
-    found: dict[bytes, bytes] = {}
+def environment() -> dict[bytes, bytes] | None:
+    """The environment this process was started with, before anything changed it; None when it cannot be told."""
     try:
         with open("/proc/self/environ", "rb", buffering=0) as file:
             data = file.read()
     except OSError:
-        return found
+        return None
+    found: dict[bytes, bytes] = {}
     for entry in data.split(b"\0"):
         key, equals, value = entry.partition(b"=")
         if equals:

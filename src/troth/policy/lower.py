@@ -78,7 +78,11 @@ def _search(build: Builder, segments: list[tuple[int, Leaf]], writer: _Arguments
     """A balanced search tree over segments `low` up to `high`; expects the number in A."""
     if high - low == 1:
         return writer.leaf(segments[low][1])
-    if high - low == 3 and segments[low][1] == segments[low + 2][1] and segments[low + 1][0] + 1 == segments[low + 2][0]:
+    if (
+        high - low == 3
+        and segments[low][1] == segments[low + 2][1]
+        and segments[low + 1][0] + 1 == segments[low + 2][0]
+    ):
         yes = writer.leaf(segments[low + 1][1])
         return build.if_equal(segments[low + 1][0], yes, writer.leaf(segments[low][1]))
     middle = (low + high) // 2

@@ -20,7 +20,7 @@ def errno_answer(number: int) -> int:
     return RET_ERRNO | number
 
 
-class Cond(tuple):  # type: ignore[type-arg]  # of mixed types, named below
+class Cond(tuple[int, int, tuple[int, ...], bool, bool]):
     """One argument, masked, is in a set of values (or, `negate`, in none of it).
 
     An argument is compared in 32 bits, because the kernel's type of it is an `int` and whatever
@@ -47,7 +47,6 @@ class Cond(tuple):  # type: ignore[type-arg]  # of mixed types, named below
         return holds(self, args)
 
 
-
 def holds(cond: Cond, args: tuple[int, ...]) -> bool:
     """Whether a condition, which may be the plain tuple of a generated table, is met by these arguments."""
     arg, mask, values, negate, wide = cond
@@ -55,7 +54,7 @@ def holds(cond: Cond, args: tuple[int, ...]) -> bool:
     return (value & mask in values) is not negate
 
 
-class Rule(tuple):  # type: ignore[type-arg]  # of mixed types, named below
+class Rule(tuple[tuple[Cond, ...], int]):
     """When all conditions hold, this is the answer."""
 
     __slots__ = ()

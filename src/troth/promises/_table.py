@@ -17,8 +17,34 @@ or a runtime does on its own account is refused softly, so that only the program
 from __future__ import annotations
 
 from troth.promises._words import (
-    ALWAYS, LIBC_FILES, CHOWN, CPATH, DNS, DPATH, EXEC, FATTR, FLOCK, GETPW, ID, INET, MCAST, PROC, PROT_EXEC,
-    PS, RECVFD, ROUTE, RPATH, SENDFD, SETTIME, STDIO, SYSVIPC, TTY, UNIX, UNVEIL, VMINFO, WPATH, WROUTE,
+    ALWAYS,
+    CHOWN,
+    CPATH,
+    DNS,
+    DPATH,
+    EXEC,
+    FATTR,
+    FLOCK,
+    GETPW,
+    ID,
+    INET,
+    LIBC_FILES,
+    MCAST,
+    PROC,
+    PROT_EXEC,
+    PS,
+    RECVFD,
+    ROUTE,
+    RPATH,
+    SENDFD,
+    SETTIME,
+    STDIO,
+    SYSVIPC,
+    TTY,
+    UNIX,
+    UNVEIL,
+    WPATH,
+    WROUTE,
 )  # fmt: skip
 
 TYPE_CHECKING = False

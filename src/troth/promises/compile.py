@@ -19,6 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
+    from troth.policy import Cond
+
     # Conditions as `policy.Cond` has them; values may be the names of `IDENTITY`.
     Conds = tuple[tuple[int, int, tuple[int | str, ...], bool, bool], ...]
     Payment = tuple[int, int, str, Conds]  # needs, also, when, conditions
@@ -37,10 +39,11 @@ class _Symbolic(Reader):
     def __init__(self, arch: str) -> None:
         super().__init__(arch, Identity(-0x5E1F, -0x01D, (-0x61D5,)))
 
-    def plain(self, conds: tuple[object, ...]) -> Conds:
+    def plain(self, conds: tuple[Cond, ...]) -> Conds:
         """Conditions as constants."""
         found = []
-        for arg, mask, values, negate, wide in conds:  # type: ignore[misc]  # a Cond is a tuple of these
+        for cond in conds:
+            arg, mask, values, negate, wide = cond
             whole = mask == 0xFFFFFFFF  # a process's number is always compared as a whole
             named = {number & mask: name for number, name in IDENTITY.items() if whole}
             found.append((arg, mask, tuple(named.get(value, value) for value in values), negate, wide))

@@ -45,9 +45,7 @@ def payments(promises: int, setting: Setting) -> dict[str, list[Payment]]:
     return paid
 
 
-def expand(
-    promises: int, arches: tuple[str, ...], setting: Setting, identity: Identity, *, violation: int
-) -> Policy:
+def expand(promises: int, arches: tuple[str, ...], setting: Setting, identity: Identity, *, violation: int) -> Policy:
     """Say for every call of these architectures what it is answered under these promises.
 
     `violation` is the answer to a known call that was not promised. A number that the tables do not
@@ -125,7 +123,11 @@ class Reader:
         self.hidden = (Rule((), errno_answer(flags.value("ENOSYS", arch))),)
 
     def rules(
-        self, member: Resolved, rows: list[Payment] | tuple[()], answers: list[tuple[int, tuple[Test, ...]]], violation: int
+        self,
+        member: Resolved,
+        rows: list[Payment] | tuple[()],
+        answers: list[tuple[int, tuple[Test, ...]]],
+        violation: int,
     ) -> tuple[Rule, ...]:
         """All rules of one member, first match first, the last without conditions."""
         found = [conds for tests, only in rows if (conds := self.row(member, tests, only)) is not None]

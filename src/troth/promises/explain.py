@@ -6,15 +6,18 @@ from troth import abi
 from troth.bpf.program import RET_ALLOW, RET_KILL_PROCESS
 from troth.promises._table import ROWS
 from troth.promises._words import ALWAYS, ERROR, EVERYTHING
-from troth.promises.expand import Identity, Setting, expand
+from troth.promises.expand import expand
 from troth.promises.parse import words
+from troth.promises.setting import Identity, Setting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from troth.policy import Policy
 
 
-def missing(arch: str, nr: int, args: tuple[int, ...], held: int, *, setting: Setting, identity: Identity) -> tuple[str, ...]:
+def missing(
+    arch: str, nr: int, args: tuple[int, ...], held: int, *, setting: Setting, identity: Identity
+) -> tuple[str, ...]:
     """The fewest promises that, added to those held, would have let this call pass.
 
     One promise if one is enough, the table's first; else the two that are. Empty when no promise

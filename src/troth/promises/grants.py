@@ -64,7 +64,9 @@ def check_permissions(path: str, permissions: str) -> None:
     """
     for letter in permissions:
         if letter not in VEIL:
-            raise PathError(path, permissions, f"unknown permission `{letter}`", hint="permissions are letters of `rwxc`")
+            raise PathError(
+                path, permissions, f"unknown permission `{letter}`", hint="permissions are letters of `rwxc`"
+            )
         if permissions.count(letter) > 1:
             raise PathError(path, permissions, f"permission `{letter}` is given twice", hint="name each letter once")
 

@@ -11,20 +11,23 @@ from troth.promises._words import ALWAYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
+    from collections.abc import Sequence
+    from typing import Any, Final
 
-    from troth.policy.model import Rule
-    from troth.promises.compile import Conds
+    from troth.promises.compile import Answer, Conds, Group
     from troth.promises.setting import Identity, Setting
 
-_ALLOW: Final = (((), RET_ALLOW),)
+    # A Rule is a tuple, and the tables have plain ones.
+    Rules = tuple[tuple[Conds, int], ...]
+
+_ALLOW: Final[Rules] = (((), RET_ALLOW),)
 
 
 def select(promises: int, arches: tuple[str, ...], setting: Setting, identity: Identity, *, violation: int) -> Policy:
     """Say for every call of these architectures what it is answered; see `expand`."""
     when = setting.flags()
     who = {"SELF": (identity.pid,), "UID": (identity.uid,), "GIDS": identity.gids}
-    sections = {}
+    sections: dict[str, Any] = {}
     nosys = 0
     for arch in arches:
         data = __import__(f"troth.promises._for_{arch}", fromlist=("GROUPS",))
@@ -34,22 +37,23 @@ def select(promises: int, arches: tuple[str, ...], setting: Setting, identity: I
 
 
 def _section(
-    groups: tuple[tuple[object, ...], ...],
+    groups: tuple[Group, ...],
     nosys: int,
     promises: int,
     when: dict[str, bool],
     who: dict[str, tuple[int, ...]],
     violation: int,
-) -> dict[int, tuple[Rule, ...]]:
+) -> dict[int, Rules]:
     held = promises | ALWAYS
-    refuse, absent = (((), violation),), (((), nosys),)
-    calls: dict[int, tuple[Rule, ...]] = {}
-    for numbers, payments, answers, hidden, symbolic in groups:  # type: ignore[misc]  # a compile.Group
-        rows = []
+    refuse: Rules = (((), violation),)
+    absent: Rules = (((), nosys),)
+    calls: dict[int, Rules] = {}
+    for numbers, payments, answers, hidden, symbolic in groups:
+        rows: list[Conds] = []
         for needs, also, setting, conds in payments:
             if held & needs and also & held == also and when[setting]:
                 if not conds:
-                    rules = _ALLOW
+                    rules: Rules = _ALLOW
                     break
                 rows.append(_bind(conds, who) if symbolic else conds)
         else:
@@ -59,14 +63,17 @@ def _section(
                 rules = _rules(rows, answers, promises, who if symbolic else None, absent if hidden else refuse)
         for number in numbers:
             calls[number] = rules
-    return calls  # type: ignore[return-value]  # plain tuples where Rule and Cond are tuples
+    return calls
 
 
-def _rules(rows, answers, promises, who, last):  # type: ignore[no-untyped-def]  # tuples of the generated tables
-    rows = simplify(rows)
+def _rules(
+    rows: list[Conds], answers: Sequence[Answer], promises: int, who: dict[str, tuple[int, ...]] | None, last: Rules
+) -> Rules:
+    """All rules of a group, first match first: what is paid for, soft answers, and `last` without conditions."""
+    rows = simplify(rows)  # type: ignore[assignment, arg-type]  # a Cond is the tuple that the tables have
     if rows and not rows[0]:
         return _ALLOW
-    rules = [(conds, RET_ALLOW) for conds in rows]
+    rules: list[tuple[Conds, int]] = [(conds, RET_ALLOW) for conds in rows]
     for held, errno, conds in answers:
         if not held or held & promises:
             if not conds:

@@ -17,9 +17,9 @@ from troth.kernel import process, seccomp
 from troth.kernel.probe import probe
 from troth.policy.model import errno_answer
 from troth.promises._words import ERROR, EVERYTHING, EXEC, STDIO, UNVEIL
-from troth.promises.setting import Identity
 from troth.promises.grants import check_permissions
 from troth.promises.parse import parse, words
+from troth.promises.setting import Identity
 from troth.sandbox.plan import Plan, Request, Ruleset, judged_arches
 from troth.sandbox.plan import plan as make_plan
 from troth.sandbox.report import Enforcement, Feature
@@ -97,7 +97,7 @@ def install(plan: Plan) -> int:
     except EnforcementError as error:
         if error.in_force:
             raise
-        raise EnforcementError(error.call, error.errno, in_force=in_force, hint=error.hint) from error
+        raise EnforcementError(error.call, error.errno or 0, in_force=in_force, hint=error.hint) from error
     finally:
         if fd >= 0:
             os.close(fd)
@@ -185,7 +185,7 @@ def _enforce(
     veil waits, the filter alone can still take the rest.
     """
     if final & UNVEIL:
-        from troth.promises import expand as _  # what unveil(None, None) will need; then it may be out of reach
+        import troth.promises.expand  # noqa: F401  # unveil(None, None) will need it, and then it may be out of reach
     kernel = probe()
     if STATE.held is not None and not STATE.held & STDIO:
         # Without stdio not even a path can be looked up: what is still to be given up, the filter takes.
@@ -281,7 +281,9 @@ def unveil(path: str | bytes | os.PathLike[str] | None, permissions: str | None)
     with STATE.lock:
         if STATE.locked:
             raise IncreaseError(
-                "the veil", asked=(os.fsdecode(path) if path is not None else "None",), held=tuple(p for p, _ in STATE.veil or ())
+                "the veil",
+                asked=(os.fsdecode(path) if path is not None else "None",),
+                held=tuple(p for p, _ in STATE.veil or ()),
             )
         if path is None and permissions is None:
             _commit_veil()
@@ -314,7 +316,7 @@ def check_path(path: str, permissions: str, unveiled: dict[str, str]) -> str:
             path,
             permissions,
             "does not exist",
-            hint=f"a rule binds what is there: unveil the directory {os.path.dirname(path)!r} with `{permissions}` instead",
+            hint=f"a rule binds what is there: unveil its directory {os.path.dirname(path)!r} with `{permissions}`",
         ) from None
     except OSError as error:
         raise PathError(path, permissions, os.strerror(error.errno or 0).lower()) from error
@@ -327,6 +329,8 @@ def _commit_veil() -> None:
         held, answer = STATE.held, STATE.violation
         veil = tuple(STATE.unveiled.items())
         promises = EVERYTHING if held is None else held
-        _enforce(promises, None, veil, answer or RET_KILL_PROCESS, (), locked=True, allow_degraded=False, veil_only=True)
+        _enforce(
+            promises, None, veil, answer or RET_KILL_PROCESS, (), locked=True, allow_degraded=False, veil_only=True
+        )
         STATE.held, STATE.violation = held, answer
     STATE.locked = True

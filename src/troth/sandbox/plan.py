@@ -10,10 +10,10 @@ from troth._value import Value
 from troth.abi import landlock
 from troth.bpf.program import RET_KILL_PROCESS, Program
 from troth.promises import grants
-from troth.promises._words import LIBC_FILES, CPATH, EXEC, PROC, RPATH, STDIO, UNIX, WPATH
+from troth.promises._words import CPATH, EXEC, LIBC_FILES, PROC, RPATH, STDIO, UNIX, WPATH
+from troth.promises.parse import words
 from troth.promises.select import select
 from troth.promises.setting import Identity, Setting
-from troth.promises.parse import words
 from troth.sandbox.report import Feature
 
 TYPE_CHECKING = False
@@ -111,7 +111,9 @@ def plan(request: Request, kernel: Kernel) -> Plan:
     missing: list[Feature] = []
     notes: list[str] = []
     if not kernel.seccomp:
-        missing.append(Feature("system call filters", "a kernel with CONFIG_SECCOMP_FILTER", _why_not(kernel, "seccomp")))
+        missing.append(
+            Feature("system call filters", "a kernel with CONFIG_SECCOMP_FILTER", _why_not(kernel, "seccomp"))
+        )
     version = kernel.landlock_abi
     reach = not request.threads or version >= landlock.TSYNC_ABI
     if request.veil is not None:
@@ -119,11 +121,19 @@ def plan(request: Request, kernel: Kernel) -> Plan:
             missing.append(Feature("unveil", "Landlock (Linux 5.13)", _why_not(kernel, "landlock_create_ruleset")))
         elif not reach:
             missing.append(
-                Feature("unveil in a process with several threads", f"Landlock ABI {landlock.TSYNC_ABI} (Linux 7.0)", f"ABI {version}")
+                Feature(
+                    "unveil in a process with several threads",
+                    f"Landlock ABI {landlock.TSYNC_ABI} (Linux 7.0)",
+                    f"ABI {version}",
+                )
             )
         elif request.promises & UNIX and version < landlock.RESOLVE_UNIX_ABI and not request.veil_only:
             missing.append(
-                Feature("unveil of unix socket paths", f"Landlock ABI {landlock.RESOLVE_UNIX_ABI} (Linux 7.1)", f"ABI {version}")
+                Feature(
+                    "unveil of unix socket paths",
+                    f"Landlock ABI {landlock.RESOLVE_UNIX_ABI} (Linux 7.1)",
+                    f"ABI {version}",
+                )
             )
         if 0 < version < landlock.REFER_ABI and request.promises & CPATH:
             notes.append("renaming and linking across directories is refused (Landlock ABI 1)")
@@ -137,7 +147,9 @@ def plan(request: Request, kernel: Kernel) -> Plan:
     if setting.judged and not setting.truncate_judged and not request.promises & WPATH:
         notes.append("/dev/null cannot be opened with O_TRUNC (Landlock ABI below 3)")
     if request.programs and not request.promises & EXEC and ruleset is None:
-        missing.append(Feature("starting one program only", "Landlock (Linux 5.13)", _why_not(kernel, "landlock_create_ruleset")))
+        missing.append(
+            Feature("starting one program only", "Landlock (Linux 5.13)", _why_not(kernel, "landlock_create_ruleset"))
+        )
     return Plan(request, setting, ruleset, tuple(missing), tuple(notes))
 
 
