@@ -16,8 +16,8 @@ from bench.peers import PEERS
 from bench.rules import Said, rules
 from troth import abi
 from troth.abi import flags, landlock
+from troth.abi.seccomp import RET_ALLOW
 from troth.bpf import Call, Program, Verdict, emulate
-from troth.bpf.program import RET_ALLOW
 from troth.kernel.probe import Kernel
 from troth.policy import Policy
 from troth.promises import parse

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.harness import Candidate, compare, python, rows, table
+from bench.harness import ROOT, Candidate, compare, python, rows, table
 from bench.peers import PEERS
 
 BASELINE = "python3 -c pass"
@@ -26,6 +26,9 @@ def _candidates() -> Iterator[Candidate]:
     yield Candidate("plain `true`", (TRUE,))
     yield Candidate(BASELINE, python("pass"))
     yield Candidate("troth run -p stdio", (*script, "run", "-p", "stdio", "--", TRUE), needs=missing)
+    # pip's scripts for entry points import `re` before anything else; this is what is left without it.
+    code = f"sys.argv[1:] = ['run', '-p', 'stdio', '--', {TRUE!r}]; from troth.cli import main; main()"
+    yield Candidate("troth run -p stdio, two-line script", python(code, path=ROOT / "src"))
     yield Candidate("python -m troth run -p stdio", (*module, "run", "-p", "stdio", "--", TRUE))
     yield Candidate(
         "troth run -p stdio --on-violation errno",

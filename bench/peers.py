@@ -24,12 +24,15 @@ CACHE = Path(os.environ.get("TROTH_CACHE") or Path.home() / ".cache/troth") / "b
 # Looked for and not measured, with the reason; part of the report, so that nobody looks twice.
 ABSENT = (
     ("pypledge (PyPI)", "calls OpenBSD's pledge(2) in libc; raises OSError on Linux"),
-    ("openbsd (PyPI)", "the same, for OpenBSD only"),
+    ("openbsd (PyPI)", "a library for OpenBSD, by its own description"),
     ("pledge (PyPI)", "design by contract; no sandbox"),
     ("tensor-goat/sandbox", "not in PyPI"),
-    ("mephi42-seccomp (PyPI)", "libseccomp's own binding again, no wheel for this interpreter; Debian's is measured"),
+    (
+        "mephi42-seccomp (PyPI)",
+        "libseccomp's own binding again; pip finds no version for this interpreter, so Debian's is measured",
+    ),
     ("pledge for Linux (jart)", "in no registry; 2.3 ms where `true` takes 0.9 when measured elsewhere"),
-    ("landrun, nsjail, minijail", "not in Debian 12"),
+    ("landrun, nsjail, minijail", "no packages of Debian 12"),
 )
 
 

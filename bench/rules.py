@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import product
 
 from troth import abi
-from troth.bpf.program import RET_ALLOW, RET_ERRNO
+from troth.abi.seccomp import RET_ALLOW, RET_ERRNO
 from troth.policy import Cond, Policy
 
 _LOW = 0xFFFFFFFF

@@ -47,12 +47,11 @@ def setting(rounds: int, load: float) -> str:
     """What was measured, on what, when."""
     now = datetime.datetime.now(datetime.UTC)
     versions = [f"{peer.name} {peer.version}" for peer in PEERS.values() if peer.find()]
-    absent = "\n".join(f"- {name}: {why}" for name, why in ABSENT)
     return (
         f"Measured {now:%Y-%m-%d} with troth {troth.__version__}, Python {platform.python_version()}, "
         f"Linux {platform.release().partition('-')[0]}, {_processor()}, {os.cpu_count()} CPUs, load {load:.1f}; "
         f"{rounds} interleaved rounds on one CPU, caches warm.\n"
-        f"Peers: {', '.join(versions) or 'none installed'}.\n\nNot measured:\n\n{absent}\n"
+        f"Peers: {', '.join(versions) or 'none installed'}.\n"
     )
 
 
@@ -68,7 +67,8 @@ def main() -> None:
     if load > 1.5:
         print(f"note: the load is {load:.1f}; timings will be high and spread", file=sys.stderr)
     sections = [f"## {PARTS[name][0]}\n\n{PARTS[name][1](options.rounds)}\n" for name in names]
-    text = "\n".join(["# Benchmarks\n", setting(options.rounds, load), *sections])
+    absent = "\n".join(f"- {name}: {why}" for name, why in ABSENT)
+    text = "\n".join(["# Benchmarks\n", setting(options.rounds, load), *sections, f"## Not measured\n\n{absent}\n"])
     if options.write and "counts" in names:
         counts.write_budget()
     if options.write and names == [*PARTS]:
