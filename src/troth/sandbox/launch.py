@@ -168,6 +168,7 @@ def _late(start: _Start, program: ProgramFor, signals: Signals, *, listen: bool)
     failed, fails = os.pipe()
     pid = os.fork()
     if pid == 0:
+        os.close(went)  # or the word that never comes would not end the wait for it
         _become_traced(start, signals, go, fails)
     os.close(go)
     os.close(fails)
@@ -283,6 +284,7 @@ def _early(start: _Start, program: ProgramFor, signals: Signals, *, listen: bool
         from troth.kernel import notify  # noqa: F401  # before the fork: _take_listener needs it
     pid = os.fork()
     if pid == 0:
+        os.close(answers)
         _confine_and_execute(start, program, signals, tells, answered, listen=listen)
     os.close(tells)
     os.close(answered)

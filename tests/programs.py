@@ -1,0 +1,132 @@
+"""Programs for `troth run` to run, and `troth run` itself, as this user or as nobody."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import select  # noqa: F401  # loaded before the fork: nobody may not read the interpreter's files
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from children import become_nobody
+from conftest import needs
+
+import troth.cli.app
+import troth.cli.run
+import troth.cli.run_command
+import troth.kernel.notify
+import troth.promises.explain
+import troth.sandbox.front
+import troth.sandbox.supervise  # noqa: F401  # as above
+from troth.cli import main
+from troth.kernel.process import set_dumpable
+
+TROTH = [sys.executable, "-m", "troth"]
+
+# What a dynamic program needs when it is confined before its loader ran.
+LOADER = "rpath prot_exec"
+
+_cache: dict[tuple[str, tuple[str, ...]], str] = {}
+_directory = ""
+
+
+class Outcome(NamedTuple):
+    """What a command did: its exit status and what it wrote."""
+
+    status: int
+    out: str
+    err: str
+
+
+def directory() -> str:
+    """A directory for this test run that everybody can read."""
+    global _directory
+    if not _directory:
+        _directory = tempfile.mkdtemp(prefix="troth-programs-")
+        os.chmod(_directory, 0o755)
+        atexit.register(shutil.rmtree, _directory, ignore_errors=True)
+    return _directory
+
+
+def compiled(source: str, *flags: str) -> str:
+    """The path of a C program, compiled once; skips where there is no compiler for it."""
+    key = (source, flags)
+    if key not in _cache:
+        needs(shutil.which("gcc"), "gcc is not installed")
+        path = os.path.join(directory(), f"program{len(_cache)}")
+        command = ["gcc", "-O1", "-w", "-x", "c", "-o", path, "-", *flags]
+        done = subprocess.run(command, input=source, text=True, capture_output=True, check=False)
+        needs(not done.returncode, f"gcc {' '.join(flags)} cannot build: {done.stderr.strip().splitlines()[-1:]}")
+        _cache[key] = path
+    return _cache[key]
+
+
+def script(name: str, text: str, mode: int = 0o755) -> str:
+    """The path of a new file with this text."""
+    path = os.path.join(directory(), name)
+    with open(path, "w") as file:
+        file.write(text)
+    os.chmod(path, mode)
+    return path
+
+
+def troth_run(
+    *args: str | bytes,
+    stdin: bytes = b"",
+    unprivileged: bool = False,
+    env: Mapping[str, str] | None = None,
+    prepare: Callable[[], object] | None = None,
+) -> Outcome:
+    """`troth run ARGS` in a forked child, which can be nobody; `prepare` is called in it first."""
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        given.write(stdin)
+        given.seek(0)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                for number, file in enumerate((given, out, err)):
+                    os.dup2(file.fileno(), number)
+                if env is not None:
+                    os.environ.clear()
+                    os.environ.update(env)
+                if prepare is not None:
+                    prepare()
+                if unprivileged:
+                    become_nobody()
+                    set_dumpable(dumpable=True)  # as after the execve(2) that an unprivileged user comes from
+                sys.argv = ["troth", "run", *map(os.fsdecode, args)]
+                main()
+            finally:
+                os._exit(99)
+        _, status = os.waitpid(pid, 0)
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read().decode("utf-8", "backslashreplace"))
+        return Outcome(os.waitstatus_to_exitcode(status), *texts)
+
+
+def troth_process(*args: str, **options: object) -> subprocess.Popen[bytes]:
+    """`troth run ARGS` as a process of its own, as a user starts it."""
+    return subprocess.Popen([*TROTH, "run", *args], **options)  # type: ignore[call-overload,no-any-return]  # passed on
+
+
+def stat_field(pid: int, key: str) -> str:
+    """A field of /proc/PID/status."""
+    with open(f"/proc/{pid}/status") as file:
+        for line in file:
+            if line.startswith(key + ":"):
+                return line.split(":", 1)[1].strip()
+    raise KeyError(key)
+
+
+def children_of(pid: int) -> Sequence[int]:
+    """The direct children of a process."""
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(word) for word in file.read().split()]
