@@ -15,6 +15,7 @@ from children import in_child
 from conftest import needs
 
 from troth import abi
+from troth.abi import seccomp as answers
 from troth.errors import EnforcementError
 from troth.kernel import process, seccomp
 from troth.kernel.notify import Listener, Notification
@@ -45,14 +46,14 @@ def refuse(name: str, answer: int, *, first: int | None = None) -> bytes:
             insn(_EQUAL, 0, 1 + len(argument), NR[name]),
             *argument,
             insn(_ANSWER, k=answer),
-            insn(_ANSWER, k=seccomp.RET_ALLOW),
+            insn(_ANSWER, k=answers.RET_ALLOW),
         ]
     )
 
 
 def fail(name: str, errno: int, *, first: int | None = None) -> bytes:
     """A filter that lets one call fail."""
-    return refuse(name, seccomp.RET_ERRNO | errno, first=first)
+    return refuse(name, answers.RET_ERRNO | errno, first=first)
 
 
 def alone(work: Callable[[], T], *, unprivileged: bool = False) -> T:

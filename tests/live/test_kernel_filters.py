@@ -12,12 +12,13 @@ import pytest
 from conftest import needs
 from kernel_programs import alone, answer_with, fail, fork, needs_no_filter
 
+from troth.abi import seccomp as answers
 from troth.errors import EnforcementError
 from troth.kernel import filters, process, seccomp
 
 T = TypeVar("T")
 FIRST = fail("getppid", errno.EXDEV)
-SECOND = answer_with(seccomp.RET_ALLOW)
+SECOND = answer_with(answers.RET_ALLOW)
 CAP_SYS_ADMIN = 21
 
 

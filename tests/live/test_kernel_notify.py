@@ -15,13 +15,13 @@ from conftest import needs
 from kernel_programs import NR, Target, alone, errno_of, refuse, target
 
 from troth import abi
-from troth.kernel import seccomp
+from troth.abi import seccomp as answers
 from troth.kernel._call import ask
 from troth.kernel.notify import Listener
 from troth.kernel.probe import probe
 
-ASK_GETPPID = refuse("getppid", seccomp.RET_USER_NOTIF)
-ASK_OPENAT = refuse("openat", seccomp.RET_USER_NOTIF)
+ASK_GETPPID = refuse("getppid", answers.RET_USER_NOTIF)
+ASK_OPENAT = refuse("openat", answers.RET_USER_NOTIF)
 AT_FDCWD = -100
 
 

@@ -14,6 +14,7 @@ from conftest import needs
 from kernel_programs import NR, alone, answer_with, errno_of, fail, fork, insn, needs_no_filter, refuse
 
 from troth import abi
+from troth.abi import seccomp as answers
 from troth.errors import EnforcementError
 from troth.kernel import process, seccomp
 from troth.kernel._call import ask, buffer, program_header, syscall
@@ -39,14 +40,14 @@ def under(program: bytes, *, unprivileged: bool = False) -> int:
 
 def test_kill_process_ends_it_with_sigsys(unprivileged: bool) -> None:
     with pytest.raises(Died) as died:
-        under(refuse("getppid", seccomp.RET_KILL_PROCESS), unprivileged=unprivileged)
+        under(refuse("getppid", answers.RET_KILL_PROCESS), unprivileged=unprivileged)
     assert died.value.signum == signal.SIGSYS
 
 
 def test_kill_process_ends_all_threads() -> None:
     def work() -> None:
         def confined() -> None:
-            install(refuse("getppid", seccomp.RET_KILL_PROCESS))
+            install(refuse("getppid", answers.RET_KILL_PROCESS))
             ask("getppid")
 
         threading.Thread(target=confined, daemon=True).start()
@@ -63,7 +64,7 @@ def test_kill_thread_leaves_the_others() -> None:
         ready = threading.Event()
 
         def confined() -> None:
-            install(refuse("getppid", seccomp.RET_KILL_THREAD))
+            install(refuse("getppid", answers.RET_KILL_THREAD))
             known.append(threading.get_native_id())
             ready.set()
             ask("getppid")
@@ -80,7 +81,7 @@ def test_kill_thread_leaves_the_others() -> None:
 
 def test_kill_thread_of_the_only_one_ends_the_process() -> None:
     with pytest.raises(Died) as died:
-        under(refuse("getppid", seccomp.RET_KILL_THREAD))
+        under(refuse("getppid", answers.RET_KILL_THREAD))
     assert died.value.signum == signal.SIGSYS
 
 
@@ -98,7 +99,7 @@ def test_trap_sends_sigsys_that_names_the_call(unprivileged: bool) -> None:
 
         def trapped() -> None:
             os.read(back, 1)
-            install(refuse("getppid", seccomp.RET_TRAP | 7))
+            install(refuse("getppid", answers.RET_TRAP | 7))
             ask("getppid")
 
         pid = fork(trapped)
@@ -130,25 +131,25 @@ def test_errno_zero_pretends_success() -> None:
 
 
 def test_log_allows(unprivileged: bool) -> None:
-    assert under(refuse("getppid", seccomp.RET_LOG), unprivileged=unprivileged) > 0
+    assert under(refuse("getppid", answers.RET_LOG), unprivileged=unprivileged) > 0
 
 
 def test_allow_allows() -> None:
-    assert under(answer_with(seccomp.RET_ALLOW)) > 0
+    assert under(answer_with(answers.RET_ALLOW)) > 0
 
 
 def test_trace_without_a_tracer_is_enosys() -> None:
-    assert under(refuse("getppid", seccomp.RET_TRACE)) == -errno.ENOSYS
+    assert under(refuse("getppid", answers.RET_TRACE)) == -errno.ENOSYS
 
 
 def test_user_notif_without_a_listener_is_enosys() -> None:
-    assert under(refuse("getppid", seccomp.RET_USER_NOTIF)) == -errno.ENOSYS
+    assert under(refuse("getppid", answers.RET_USER_NOTIF)) == -errno.ENOSYS
 
 
 def test_the_stricter_of_two_filters_decides() -> None:
     def work() -> int:
         install(fail("getppid", errno.EXDEV))
-        install(refuse("getppid", seccomp.RET_LOG))
+        install(refuse("getppid", answers.RET_LOG))
         return ask("getppid")
 
     assert alone(work) == -errno.EXDEV
@@ -186,7 +187,7 @@ def test_strict_mode_by_prctl_is_the_same() -> None:
 
 def test_strict_mode_after_a_filter_is_einval() -> None:
     def work() -> int:
-        install(answer_with(seccomp.RET_ALLOW))
+        install(answer_with(answers.RET_ALLOW))
         return errno_of(seccomp.set_mode_strict)
 
     assert alone(work) == errno.EINVAL
@@ -237,7 +238,7 @@ def diverged(**flags: bool) -> tuple[int, bool, bool]:
     known: list[int] = []
 
     def other() -> None:
-        install(answer_with(seccomp.RET_ALLOW))
+        install(answer_with(answers.RET_ALLOW))
         known.append(threading.get_native_id())
         ready.set()
         done.wait()
@@ -268,7 +269,7 @@ def test_tsync_esrch_says_so_by_errno_and_installs_nothing() -> None:
 def test_tsync_with_a_listener_needs_tsync_esrch() -> None:
     def work() -> tuple[int, int]:
         process.set_no_new_privs()
-        program = answer_with(seccomp.RET_ALLOW)
+        program = answer_with(answers.RET_ALLOW)
         refused = errno_of(lambda: seccomp.set_mode_filter(program, tsync=True, new_listener=True))
         return refused, seccomp.set_mode_filter(program, tsync=True, new_listener=True, tsync_esrch=True)
 
@@ -290,7 +291,7 @@ def test_a_listener_is_a_descriptor_that_closes_on_exec(killable: bool, unprivil
     needs(not killable or "wait_killable_recv" in probe().flags, "Linux 5.19 (WAIT_KILLABLE_RECV)")
 
     def work() -> bool:
-        fd = install(answer_with(seccomp.RET_ALLOW), new_listener=True, wait_killable_recv=killable)
+        fd = install(answer_with(answers.RET_ALLOW), new_listener=True, wait_killable_recv=killable)
         return os.readlink(f"/proc/self/fd/{fd}") == "anon_inode:seccomp notify" and not os.get_inheritable(fd)
 
     assert alone(work, unprivileged=unprivileged)
@@ -302,33 +303,33 @@ def test_wait_killable_recv_without_a_listener_is_einval() -> None:
 
 def test_a_second_listener_is_ebusy() -> None:
     def work() -> int:
-        install(answer_with(seccomp.RET_ALLOW), new_listener=True)
-        return errno_of(lambda: install(answer_with(seccomp.RET_ALLOW), new_listener=True))
+        install(answer_with(answers.RET_ALLOW), new_listener=True)
+        return errno_of(lambda: install(answer_with(answers.RET_ALLOW), new_listener=True))
 
     assert alone(work) == errno.EBUSY
 
 
 def test_an_unprivileged_user_needs_no_new_privs() -> None:
     needs(ROOT or not process.get_no_new_privs(), "a process without no_new_privs")
-    program = answer_with(seccomp.RET_ALLOW)
+    program = answer_with(answers.RET_ALLOW)
     found = alone(lambda: errno_of(lambda: seccomp.set_mode_filter(program)), unprivileged=True)
     assert found == errno.EACCES
 
 
 def test_root_needs_no_no_new_privs() -> None:
     needs(ROOT, "root")
-    assert alone(lambda: seccomp.set_mode_filter(answer_with(seccomp.RET_ALLOW))) == 0
+    assert alone(lambda: seccomp.set_mode_filter(answer_with(answers.RET_ALLOW))) == 0
 
 
 @pytest.mark.parametrize(
     "program",
     [
         b"",
-        answer_with(seccomp.RET_ALLOW) * 4097,
-        insn(0xFFFF) + answer_with(seccomp.RET_ALLOW),
-        insn(0x20, k=64) + answer_with(seccomp.RET_ALLOW),
-        insn(0x20, k=1) + answer_with(seccomp.RET_ALLOW),
-        insn(0x15, 5, 5, 0) + answer_with(seccomp.RET_ALLOW),
+        answer_with(answers.RET_ALLOW) * 4097,
+        insn(0xFFFF) + answer_with(answers.RET_ALLOW),
+        insn(0x20, k=64) + answer_with(answers.RET_ALLOW),
+        insn(0x20, k=1) + answer_with(answers.RET_ALLOW),
+        insn(0x15, 5, 5, 0) + answer_with(answers.RET_ALLOW),
         insn(0x20, k=0),
     ],
     ids=["empty", "4097-long", "unknown-code", "load-outside", "load-unaligned", "jump-outside", "no-return"],
@@ -338,12 +339,12 @@ def test_a_program_that_the_kernel_refuses_is_einval(program: bytes) -> None:
 
 
 def test_a_program_of_4096_instructions_is_accepted() -> None:
-    assert alone(lambda: install(answer_with(seccomp.RET_ALLOW) * 4096)) == 0
+    assert alone(lambda: install(answer_with(answers.RET_ALLOW) * 4096)) == 0
 
 
 def test_all_filters_together_have_a_limit() -> None:
     def work() -> int:
-        while not (number := errno_of(lambda: install(answer_with(seccomp.RET_ALLOW) * 4096))):
+        while not (number := errno_of(lambda: install(answer_with(answers.RET_ALLOW) * 4096))):
             pass
         return number
 
@@ -366,7 +367,7 @@ def test_an_argument_that_does_not_fit_is_not_cut() -> None:
 
 
 def test_the_description_of_a_program_keeps_it_alive() -> None:
-    header = program_header(bytes(bytearray(answer_with(seccomp.RET_ALLOW))))
+    header = program_header(bytes(bytearray(answer_with(answers.RET_ALLOW))))
 
     def work() -> int:
         process.set_no_new_privs()

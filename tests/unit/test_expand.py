@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from troth import abi
+from troth.abi.seccomp import ACTIONS, RET_ALLOW, RET_ERRNO, RET_KILL_PROCESS
 from troth.bpf import Call, emulate
-from troth.bpf.program import ACTIONS, RET_ALLOW, RET_ERRNO, RET_KILL_PROCESS
 from troth.policy import Cond, Policy, Rule
 from troth.promises._table import ANSWERS, ROWS
 from troth.promises._words import ALWAYS, EVERYTHING, WORDS

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from troth import abi
-from troth.bpf.program import RET_KILL_PROCESS
+from troth.abi.seccomp import RET_KILL_PROCESS
 from troth.promises._words import WORDS
 from troth.promises.expand import expand
 from troth.promises.parse import parse

@@ -90,10 +90,13 @@ class Builder:
         key = (code, k, yes, no)
         place = self._known.get(key)
         if place is None:
-            yes = self._within_reach(yes, spare=1)  # `no` may still need an instruction in between
-            no = self._within_reach(no, spare=0)
             here = len(self._reversed) - 1
-            place = self._known[key] = self._append((code, here - yes, here - no, k))
+            if here - yes >= _REACH or here - no > _REACH:
+                yes = self._within_reach(yes, spare=1)  # `no` may still need an instruction in between
+                no = self._within_reach(no, spare=0)
+                here = len(self._reversed) - 1
+            self._reversed.append((code, here - yes, here - no, k))
+            place = self._known[key] = here + 1
         return place
 
     def _within_reach(self, place: int, *, spare: int) -> int:

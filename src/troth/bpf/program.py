@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 
 from troth._value import Value
+from troth.abi.seccomp import ACTION_MASK, ACTIONS
 from troth.errors import ParseError
 
 TYPE_CHECKING = False
@@ -46,28 +47,6 @@ OFFSET_ARCH: Final = 4
 OFFSET_IP: Final = 8
 OFFSET_ARGS: Final = 16
 DATA_SIZE: Final = 64
-
-# Answers, strictest first; the upper 16 bits are the action, the lower 16 its data.
-RET_KILL_PROCESS: Final = 0x80000000
-RET_KILL_THREAD: Final = 0x00000000
-RET_TRAP: Final = 0x00030000
-RET_ERRNO: Final = 0x00050000
-RET_USER_NOTIF: Final = 0x7FC00000
-RET_TRACE: Final = 0x7FF00000
-RET_LOG: Final = 0x7FFC0000
-RET_ALLOW: Final = 0x7FFF0000
-ACTION_MASK: Final = 0xFFFF0000
-
-ACTIONS: Final = {
-    RET_KILL_PROCESS: "kill_process",
-    RET_KILL_THREAD: "kill_thread",
-    RET_TRAP: "trap",
-    RET_ERRNO: "errno",
-    RET_USER_NOTIF: "user_notif",
-    RET_TRACE: "trace",
-    RET_LOG: "log",
-    RET_ALLOW: "allow",
-}
 
 
 class Call(Value):

@@ -8,7 +8,7 @@ import click
 
 from troth import abi
 from troth.abi import landlock
-from troth.bpf.program import RET_KILL_PROCESS
+from troth.abi.seccomp import RET_KILL_PROCESS
 from troth.kernel.probe import Kernel, probe
 from troth.promises.parse import parse
 from troth.sandbox.apply import identity
@@ -80,7 +80,13 @@ def doctor(form: str) -> None:
         click.echo(json.dumps(report, indent=2))
     else:
         for name, value in facts(kernel).items():
-            text = " ".join(value) if isinstance(value, list) else {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
+            text = (
+                " ".join(value)
+                if isinstance(value, list)
+                else {True: "yes", False: "no"}.get(value, value)
+                if isinstance(value, bool)
+                else value
+            )
             click.echo(f"{name.replace('_', ' '):22} {text if text != '' else '-'}")
         click.echo()
         for name, one in decided:

@@ -13,7 +13,8 @@ from __future__ import annotations
 from _ctypes import FUNCFLAG_CDECL, FUNCFLAG_USE_ERRNO, CFuncPtr, _SimpleCData, addressof, dlopen, get_errno, sizeof
 from struct import pack
 
-from troth.abi import native, numbers, own
+from troth.abi import native, numbers
+from troth.abi.seccomp import NUMBERS
 from troth.errors import EnforcementError
 
 TYPE_CHECKING = False
@@ -60,7 +61,7 @@ WORD_SIZE: Final = sizeof(_Pointer)
 _WORD_BITS: Final = 8 * WORD_SIZE
 _ARGUMENTS: Final = 6
 _ARCH: Final = native().name
-_NUMBERS: Final = own.NUMBERS.get(_ARCH, {})
+_NUMBERS: Final = NUMBERS.get(_ARCH, {})
 
 # A void pointer takes integers, null, bytes and buffers alike, and is as wide as a register.
 _syscall: Any = _Function(("syscall", _Libc))  # type: ignore[arg-type]  # anything with a _handle

@@ -9,6 +9,7 @@ from __future__ import annotations
 from errno import EFAULT, EINVAL, EOPNOTSUPP, ESRCH
 from struct import Struct
 
+from troth.abi.seccomp import ACTIONS as NAMES
 from troth.errors import EnforcementError
 from troth.kernel._call import ask, buffer, program_header, syscall
 
@@ -37,28 +38,7 @@ FLAGS: Final = {
     "wait_killable_recv": FILTER_FLAG_WAIT_KILLABLE_RECV,
 }
 
-RET_KILL_PROCESS: Final = 0x80000000  # Linux 4.14
-RET_KILL_THREAD: Final = 0x00000000
-RET_TRAP: Final = 0x00030000
-RET_ERRNO: Final = 0x00050000
-RET_USER_NOTIF: Final = 0x7FC00000  # Linux 5.0
-RET_TRACE: Final = 0x7FF00000
-RET_LOG: Final = 0x7FFC0000  # Linux 4.14
-RET_ALLOW: Final = 0x7FFF0000
-
-RET_ACTION_FULL: Final = 0xFFFF0000
-RET_DATA: Final = 0x0000FFFF
-
-ACTIONS: Final = {
-    "kill_process": RET_KILL_PROCESS,
-    "kill_thread": RET_KILL_THREAD,
-    "trap": RET_TRAP,
-    "errno": RET_ERRNO,
-    "user_notif": RET_USER_NOTIF,
-    "trace": RET_TRACE,
-    "log": RET_LOG,
-    "allow": RET_ALLOW,
-}
+ACTIONS: Final = {name: answer for answer, name in NAMES.items()}
 
 MODE_DISABLED: Final = 0
 MODE_STRICT: Final = 1

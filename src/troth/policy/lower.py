@@ -9,7 +9,7 @@ answers those from a bitmap (kernel/seccomp.c:seccomp_cache_prepare() @v5.11) an
 from __future__ import annotations
 
 from troth import abi
-from troth.abi import own
+from troth.abi.seccomp import HOT
 from troth.bpf.build import Builder
 from troth.bpf.program import OFFSET_ARCH, OFFSET_ARGS, OFFSET_NR
 
@@ -42,7 +42,7 @@ def _section(build: Builder, name: str, policy: Policy) -> int:
     arch = abi.ARCHES[name]
     calls = policy.sections[name]
     writer = _Arguments(build, big_endian=arch.big_endian, bits=arch.bits)
-    hot = [(nr, calls[nr]) for nr in own.HOT[name] if len(calls.get(nr, ())) > 1]
+    hot = [(nr, calls[nr]) for nr in HOT[name] if len(calls.get(nr, ())) > 1]
     skip = {nr for nr, _ in hot}
     segments = _segments(calls, policy.unknown, skip)
     place = _search(build, segments, writer, 0, len(segments))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from troth import abi
 from troth._value import Value
-from troth.bpf.program import RET_ALLOW, RET_ERRNO, Program
+from troth.abi.seccomp import RET_ALLOW, RET_ERRNO
+from troth.bpf.program import Program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

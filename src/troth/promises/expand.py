@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from troth import abi
 from troth.abi import flags
-from troth.bpf.program import RET_ALLOW
+from troth.abi.seccomp import RET_ALLOW
 from troth.errors import BugError
 from troth.families import resolve
 from troth.families._table import SOLITARY
@@ -52,7 +52,7 @@ def expand(promises: int, arches: tuple[str, ...], setting: Setting, identity: I
     know answers ENOSYS, a call of another architecture kills the process: nothing that was promised
     can make one.
     """
-    from troth.bpf.program import RET_KILL_PROCESS
+    from troth.abi.seccomp import RET_KILL_PROCESS
 
     paid = payments(promises, setting)
     nosys = errno_answer(flags.value("ENOSYS", arches[0]))

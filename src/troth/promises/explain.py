@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from troth import abi
-from troth.bpf.program import RET_ALLOW, RET_KILL_PROCESS
+from troth.abi.seccomp import RET_ALLOW, RET_KILL_PROCESS
 from troth.promises._table import ROWS
 from troth.promises._words import ALWAYS, ERROR, EVERYTHING
 from troth.promises.expand import expand

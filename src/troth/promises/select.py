@@ -5,7 +5,7 @@ Reads the generated `_for_<arch>` modules (see `compile`) instead of the tables;
 
 from __future__ import annotations
 
-from troth.bpf.program import RET_ALLOW, RET_ERRNO, RET_KILL_PROCESS
+from troth.abi.seccomp import RET_ALLOW, RET_ERRNO, RET_KILL_PROCESS
 from troth.policy.model import Policy, simplify
 from troth.promises._words import ALWAYS
 

@@ -7,10 +7,11 @@ is imported before it too, because afterwards nothing may be there to import.
 
 from __future__ import annotations
 
+import gc
 import os
 
 from troth import abi
-from troth.bpf.program import RET_KILL_PROCESS
+from troth.abi.seccomp import RET_KILL_PROCESS
 from troth.errors import EnforcementError, IncreaseError, PathError, RequestError, UnsupportedError
 from troth.kernel import landlock as landlock_calls
 from troth.kernel import process, seccomp
@@ -138,8 +139,14 @@ def pledge(
         raise RequestError(f"unknown violation mode {violation!r}", hint='use "kill" or "errno"')
     wanted = None if promises is None else parse(promises)
     wanted_exec = None if execpromises is None else parse(execpromises)
-    with STATE.lock:
-        return _pledge(wanted, wanted_exec, VIOLATIONS[violation], allow_degraded=allow_degraded)
+    collects = gc.isenabled()
+    gc.disable()  # thousands of small tuples, and no garbage among them
+    try:
+        with STATE.lock:
+            return _pledge(wanted, wanted_exec, VIOLATIONS[violation], allow_degraded=allow_degraded)
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _pledge(wanted: int | None, wanted_exec: int | None, answer: int, *, allow_degraded: bool) -> Enforcement:

@@ -6,7 +6,7 @@ import os
 
 from troth import abi
 from troth._value import Value
-from troth.bpf.program import RET_USER_NOTIF
+from troth.abi.seccomp import RET_USER_NOTIF
 from troth.errors import RequestError
 from troth.kernel.probe import probe
 from troth.promises._words import ERROR, EXEC, STDIO
@@ -214,7 +214,7 @@ def environment() -> dict[bytes, bytes]:
         from troth.kernel import procfs
 
         before = procfs.environment()
-        if before and before.get(b"LC_CTYPE") != env[b"LC_CTYPE"]:
+        if before is not None and before.get(b"LC_CTYPE") != env[b"LC_CTYPE"]:
             if b"LC_CTYPE" in before:
                 env[b"LC_CTYPE"] = before[b"LC_CTYPE"]
             else:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from troth import abi
 from troth._value import Value
 from troth.abi import landlock
-from troth.bpf.program import RET_KILL_PROCESS, Program
+from troth.abi.seccomp import RET_KILL_PROCESS
+from troth.bpf.program import Program
 from troth.promises import grants
 from troth.promises._words import CPATH, EXEC, LIBC_FILES, PROC, RPATH, STDIO, UNIX, WPATH
 from troth.promises.parse import words

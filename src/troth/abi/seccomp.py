@@ -1,6 +1,6 @@
-"""The numbers that every start needs, so that a confined program need not load whole tables.
+"""What filters answer, and the numbers that every start needs so that whole tables need not be loaded.
 
-A test holds them equal to the tables.
+The answers are SECCOMP_RET_* of linux/seccomp.h; a test holds the numbers equal to the tables.
 """
 
 from __future__ import annotations
@@ -8,6 +8,28 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
+
+# Answers, strictest first; the upper 16 bits are the action, the lower 16 its data.
+RET_KILL_PROCESS: Final = 0x80000000
+RET_KILL_THREAD: Final = 0x00000000
+RET_TRAP: Final = 0x00030000
+RET_ERRNO: Final = 0x00050000
+RET_USER_NOTIF: Final = 0x7FC00000
+RET_TRACE: Final = 0x7FF00000
+RET_LOG: Final = 0x7FFC0000
+RET_ALLOW: Final = 0x7FFF0000
+ACTION_MASK: Final = 0xFFFF0000
+
+ACTIONS: Final = {
+    RET_KILL_PROCESS: "kill_process",
+    RET_KILL_THREAD: "kill_thread",
+    RET_TRAP: "trap",
+    RET_ERRNO: "errno",
+    RET_USER_NOTIF: "user_notif",
+    RET_TRACE: "trace",
+    RET_LOG: "log",
+    RET_ALLOW: "allow",
+}
 
 # The calls that troth makes by itself.
 NUMBERS: Final = {
@@ -166,30 +188,18 @@ NUMBERS: Final = {
 # Calls that filters check the arguments of and programs make most often, over recorded runs of shells, compilers
 # and interpreters.
 HOT_NAMES: Final = (
-    "openat", "mmap", "newfstatat", "ioctl", "fcntl", "mprotect", "sendto", "statx", "prctl", "open", "mmap2", "fcntl64",
-    "clone",
+    "openat", "mmap", "newfstatat", "ioctl", "fcntl", "mprotect", "sendto", "statx", "prctl", "open", "mmap2",
+    "fcntl64", "clone", "prlimit64",
 )  # fmt: skip
 HOT: Final = {
-    "x86_64": (257, 9, 262, 16, 72, 10, 44, 332, 157, 2, 56),
-    "x32": (
-        1073742081,
-        1073741833,
-        1073742086,
-        1073742338,
-        1073741896,
-        1073741834,
-        1073741868,
-        1073742156,
-        1073741981,
-        1073741826,
-        1073741880,
-    ),
-    "i386": (295, 90, 54, 55, 125, 369, 383, 172, 5, 192, 221, 120),
-    "aarch64": (56, 222, 79, 29, 25, 226, 206, 291, 167, 220),
-    "arm": (322, 54, 55, 125, 290, 397, 172, 5, 192, 221, 120),
-    "riscv64": (56, 222, 79, 29, 25, 226, 206, 291, 167, 220),
-    "ppc64le": (286, 90, 291, 54, 55, 125, 335, 383, 171, 5, 120),
-    "s390x": (288, 90, 293, 54, 55, 125, 369, 379, 172, 5, 120),
-    "loongarch64": (56, 222, 79, 29, 25, 226, 206, 291, 167, 220),
-    "mips64el": (5247, 5009, 5252, 5015, 5070, 5010, 5043, 5326, 5153, 5002, 5055),
+    "x86_64": (257, 9, 262, 16, 72, 10, 44, 332, 157, 2, 56, 302),
+    "x32": (1073742081, 1073741833, 1073742086, 1073742338, 1073741896, 1073741834, 1073741868, 1073742156, 1073741981, 1073741826, 1073741880, 1073742126),
+    "i386": (295, 90, 54, 55, 125, 369, 383, 172, 5, 192, 221, 120, 340),
+    "aarch64": (56, 222, 79, 29, 25, 226, 206, 291, 167, 220, 261),
+    "arm": (322, 54, 55, 125, 290, 397, 172, 5, 192, 221, 120, 369),
+    "riscv64": (56, 222, 79, 29, 25, 226, 206, 291, 167, 220, 261),
+    "ppc64le": (286, 90, 291, 54, 55, 125, 335, 383, 171, 5, 120, 325),
+    "s390x": (288, 90, 293, 54, 55, 125, 369, 379, 172, 5, 120, 334),
+    "loongarch64": (56, 222, 79, 29, 25, 226, 206, 291, 167, 220, 261),
+    "mips64el": (5247, 5009, 5252, 5015, 5070, 5010, 5043, 5326, 5153, 5002, 5055, 5297),
 }
