@@ -492,6 +492,8 @@ ANSWERS: Final = (
     answer("mlockall",    "EPERM"),
     answer("socket",      "EAFNOSUPPORT", one_of("domain", "AF_NETLINK"), held=INET | DNS),   # getaddrinfo() asks for addresses
     answer("socket",      "EACCES", one_of("domain", "AF_UNIX"), held=GETPW | DNS | INET),    # the nscd daemon, asked first
+    # ... which glibc asks for every user name, also of a program that only lists files; and syslog(3).
+    answer("socket",      "EACCES", one_of("domain", "AF_UNIX"), one_of("type", "SOCK_STREAM|SOCK_CLOEXEC|SOCK_NONBLOCK SOCK_DGRAM|SOCK_CLOEXEC")),
     answer("mmap",        "EPERM", lacks("flags", "MAP_ANONYMOUS")),      # libc loads NSS and iconv modules late
     # Calls whose callers all know a kernel without them.
     answer("pidfd_open",  "ENOSYS"),                       # Go asks at start

@@ -71,8 +71,12 @@ def check_permissions(path: str, permissions: str) -> None:
             raise PathError(path, permissions, f"permission `{letter}` is given twice", hint="name each letter once")
 
 
-def path_grants(promises: int, veil: Iterable[tuple[str, str]] | None) -> tuple[Grant, ...]:
+def path_grants(
+    promises: int, veil: Iterable[tuple[str, str]] | None, *, loads: bool = False
+) -> tuple[Grant, ...]:
     """Where these promises reach: with no veil everywhere, else beneath the veil's paths.
+
+    `loads` adds what a program loader reads, for a process that has yet to load itself.
 
     A veil rule gives only what the promises pay for; the files that libc opens come on top.
     An executable beneath a veil's `x` is readable even without `rpath`, as executing needs both.
@@ -90,7 +94,7 @@ def path_grants(promises: int, veil: Iterable[tuple[str, str]] | None) -> tuple[
             found.append(Grant(path, granted, True))
     files = FILES if veil is not None or promises & RPATH else (*FILES, WITHOUT_RPATH)
     for needs, permissions, paths in files:
-        if promises & needs:
+        if promises & needs or (loads and needs == EXEC and permissions == "r"):
             granted = veil_rights(permissions)
             if granted & ~base & ~rights("RESOLVE_UNIX"):
                 found += [Grant(path, granted) for path in paths.split()]

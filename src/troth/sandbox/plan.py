@@ -173,7 +173,7 @@ def _ruleset(request: Request, version: int) -> Ruleset | None:
     else:
         rules = [
             grant.replace(rights=grant.rights & handled)
-            for grant in grants.path_grants(promises, request.veil)
+            for grant in grants.path_grants(promises, request.veil, loads=bool(request.programs))
             if grant.rights & handled or grant.required
         ]
         executable = grants.veil_rights("x") & handled
