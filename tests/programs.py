@@ -27,9 +27,6 @@ from troth.kernel.process import set_dumpable
 
 TROTH = [sys.executable, "-m", "troth"]
 
-# What a dynamic program needs when it is confined before its loader ran.
-LOADER = "rpath prot_exec"
-
 _cache: dict[tuple[str, tuple[str, ...]], str] = {}
 _directory = ""
 
@@ -115,15 +112,6 @@ def troth_run(
 def troth_process(*args: str, **options: object) -> subprocess.Popen[bytes]:
     """`troth run ARGS` as a process of its own, as a user starts it."""
     return subprocess.Popen([*TROTH, "run", *args], **options)  # type: ignore[call-overload,no-any-return]  # passed on
-
-
-def stat_field(pid: int, key: str) -> str:
-    """A field of /proc/PID/status."""
-    with open(f"/proc/{pid}/status") as file:
-        for line in file:
-            if line.startswith(key + ":"):
-                return line.split(":", 1)[1].strip()
-    raise KeyError(key)
 
 
 def children_of(pid: int) -> Sequence[int]:

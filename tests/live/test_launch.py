@@ -14,7 +14,7 @@ from conftest import needs
 from kernel_programs import refuse
 from programs import TROTH, compiled, directory, script, troth_run
 
-from troth.abi import seccomp as answers
+from troth.abi.seccomp import RET_KILL_PROCESS, RET_USER_NOTIF
 from troth.errors import EnforcementError
 from troth.sandbox.launch import ExecError, launch
 from troth.sandbox.signals import Signals
@@ -226,7 +226,7 @@ def test_without_proc_programs_are_confined_late_all_the_same() -> None:
 
 
 def test_a_filter_that_refuses_close_does_not_leave_the_listener_behind() -> None:
-    by = {True: answers.RET_USER_NOTIF, False: answers.RET_KILL_PROCESS}
+    by = {True: RET_USER_NOTIF, False: RET_KILL_PROCESS}
     lines: list[str] = []
     source = r"""
     #include <stdio.h>

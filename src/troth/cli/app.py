@@ -51,8 +51,8 @@ def invoke(args: Sequence[str]) -> int:
         click.echo(error.format_message())
         return USAGE
     except click.UsageError as error:
-        path = error.ctx.command_path if error.ctx is not None else "troth"
-        complain(_in_our_words(error.format_message()), f"`{path} --help` tells more")
+        verb = f" {args[0]}" if args[0] in _VERBS else ""
+        complain(_in_our_words(error.format_message()), f"`troth{verb} --help` tells more")
         return USAGE
     except click.ClickException as error:
         complain(_in_our_words(error.format_message()))

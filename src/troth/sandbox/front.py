@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from troth import abi
@@ -110,6 +111,8 @@ def start(wanted: Order, signals: Signals) -> Started:
     """
     path = find_program(wanted.executable or wanted.argv[0], os.environ)
     image = read_image(path)
+    if not os.path.exists(image.programs[-1]):  # early, a rule would be made for it
+        raise cannot_run(path, errno.ENOENT)
     kernel = probe()
     late, note = _lateness(wanted, image, kernel)
     listen = wanted.violation == "kill" and {"user_notif"} <= kernel.actions and {"new_listener"} <= kernel.flags

@@ -61,7 +61,7 @@ def read_image(path: str) -> Image:
         programs.append(path)
         fd = _open(path)
         if fd < 0:
-            return Image("other", "", tuple(programs), False, os.access(path, os.R_OK))
+            return Image("other", "", tuple(programs), False, os.access(path, os.R_OK) or not os.path.exists(path))
         try:
             head = os.pread(fd, _HEAD, 0)
             if head.startswith(b"\x7fELF"):
