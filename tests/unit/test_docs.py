@@ -205,4 +205,6 @@ def test_manuals_parse_without_a_complaint(manual: Path) -> None:
     else:
         pytest.skip("neither mandoc nor groff is here")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    # mandoc complains on standard output; groff, which has no status for a warning, on standard error.
+    assert done.returncode == 0
+    assert (done.stdout if command[0] == "mandoc" else done.stderr) == ""
