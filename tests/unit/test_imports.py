@@ -19,7 +19,10 @@ def modules_after(code: str) -> set[str]:
 
 
 def test_enforcement_uses_the_standard_library_only() -> None:
-    loaded = {name.partition(".")[0] for name in modules_after("import troth; troth.pledge; troth.unveil; troth.run; troth.plan")}
+    loaded = {
+        name.partition(".")[0]
+        for name in modules_after("import troth; troth.pledge; troth.unveil; troth.run; troth.plan")
+    }
     assert loaded - set(sys.stdlib_module_names) - {"__main__"} == {"troth"}
 
 
@@ -30,7 +33,19 @@ def test_importing_troth_loads_nothing_but_its_errors() -> None:
 
 def test_a_pledge_loads_neither_the_tables_nor_slow_modules() -> None:
     loaded = modules_after("import troth; troth.pledge('stdio rpath inet')")
-    slow = {"re", "typing", "enum", "dataclasses", "inspect", "functools", "collections", "ctypes", "importlib", "pathlib", "logging"}
+    slow = {
+        "re",
+        "typing",
+        "enum",
+        "dataclasses",
+        "inspect",
+        "functools",
+        "collections",
+        "ctypes",
+        "importlib",
+        "pathlib",
+        "logging",
+    }
     assert loaded & slow == set()
     assert {"troth.families", "troth.promises._table", "troth.abi.flags", "troth.abi._x86_64"} & loaded == set()
 

@@ -71,9 +71,7 @@ def check_permissions(path: str, permissions: str) -> None:
             raise PathError(path, permissions, f"permission `{letter}` is given twice", hint="name each letter once")
 
 
-def path_grants(
-    promises: int, veil: Iterable[tuple[str, str]] | None, *, loads: bool = False
-) -> tuple[Grant, ...]:
+def path_grants(promises: int, veil: Iterable[tuple[str, str]] | None, *, loads: bool = False) -> tuple[Grant, ...]:
     """Where these promises reach: with no veil everywhere, else beneath the veil's paths.
 
     `loads` adds what a program loader reads, for a process that has yet to load itself.
