@@ -6,6 +6,7 @@ print or a mistake to explain. What goes wrong is told in the same words for all
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -25,6 +26,7 @@ INTERRUPTED = 130
 
 def main() -> NoReturn:
     """Run the command line of this process, and end it."""
+    gc.disable()  # there is no garbage yet; a loop that makes some turns it on again
     status = call(lambda: dispatch(sys.argv[1:]))
     try:
         for stream in (sys.stdout, sys.stderr):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 from troth._value import Value
 from troth.cli import say
 from troth.errors import RequestError
@@ -113,6 +115,7 @@ def run(options: Options) -> int:
             say(f"troth: note: not enforced: {feature.name} (needs {feature.needs}; here: {feature.have})")
         from troth.sandbox.supervise import supervise
 
+        gc.enable()
         status = supervise(started.child, signals, missing=started.why, report=say)
     # As os.waitstatus_to_exitcode(), with the shell's spelling of signals.
     return status >> 8 if not status & 0x7F else 128 + (status & 0x7F)

@@ -30,7 +30,7 @@ class ProgramError(TrothError):
         super().__init__(message)
 
 
-def find_program(name: str, env: Mapping[str, str]) -> str:
+def find_program(name: str, env: Mapping[bytes, bytes]) -> str:
     """Give the path of the program that `name` is: itself if it has a slash, else the first in PATH.
 
     Raises:
@@ -43,7 +43,7 @@ def find_program(name: str, env: Mapping[str, str]) -> str:
         if problem:
             raise cannot_run(name, problem)
         return name
-    path = env.get("PATH", os.defpath)
+    path = os.fsdecode(env.get(b"PATH", os.fsencode(os.defpath)))
     denied = ""
     for directory in path.split(os.pathsep):
         candidate = os.path.join(directory or ".", name)

@@ -40,10 +40,10 @@ class Order(Value):
     """What to run and how: the arguments of `troth run`.
 
     `promises` is a set, `veil` has checked paths. `executable` replaces the first of `argv` as what is
-    executed, when not empty.
+    executed, when not empty; `env` replaces the environment, when not None.
     """
 
-    __slots__ = ("argv", "promises", "veil", "violation", "late", "allow_degraded", "executable")
+    __slots__ = ("argv", "promises", "veil", "violation", "late", "allow_degraded", "executable", "env")
     argv: tuple[str, ...]
     promises: int
     veil: tuple[tuple[str, str], ...] | None
@@ -51,6 +51,8 @@ class Order(Value):
     late: bool
     allow_degraded: bool
     executable: str
+    env: dict[bytes, bytes] | None
+    _defaults = {"executable": "", "env": None}
 
 
 def order(
@@ -62,6 +64,7 @@ def order(
     late: bool = True,
     allow_degraded: bool = False,
     executable: str = "",
+    env: dict[bytes, bytes] | None = None,
 ) -> Order:
     """Check a request, without doing anything.
 
@@ -87,6 +90,7 @@ def order(
         late,
         allow_degraded,
         executable,
+        env,
     )
 
 
@@ -109,7 +113,8 @@ def start(wanted: Order, signals: Signals) -> Started:
         UnsupportedError: this kernel cannot enforce it; nothing was started.
         EnforcementError: the kernel refused a step; the program was killed before it ran.
     """
-    path = find_program(wanted.executable or wanted.argv[0], os.environ)
+    env = environment() if wanted.env is None else wanted.env
+    path = find_program(wanted.executable or wanted.argv[0], env)
     image = read_image(path)
     if not os.path.exists(image.programs[-1]):  # early, a rule would be made for it
         raise cannot_run(path, errno.ENOENT)
@@ -131,7 +136,7 @@ def start(wanted: Order, signals: Signals) -> Started:
                 ruleset_fd=ruleset,
                 late=late,
                 listen=asks,
-                env=environment(),
+                env=env,
             )
         except NotTraceable as reason:
             if not late or attempt == _ATTEMPTS - 1:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Final
 
-    from troth.kernel.notify import Listener
     from troth.sandbox.machine import Machine
     from troth.sandbox.signals import Signals
 
@@ -39,6 +38,7 @@ _AT_NULL: Final = 0
 _AT_ENTRY: Final = 9
 _ESRCH: Final = 3
 _EINTR: Final = 4
+_LOOKS: Final = 100
 _TRAP_BIT: Final = 1 << (SIGTRAP - 1)
 _ALL_BUT_TRAP: Final = ~_TRAP_BIT & 0xFFFFFFFFFFFFFFFF  # a blocked SIGTRAP would be forced, and reset
 _RED_ZONE: Final = 512  # below the stack pointer, a function may keep 128 bytes on x86_64
@@ -259,10 +259,10 @@ class Tracee:
         """The thread that arrived at the entry point."""
         return next(iter(self.stopped))
 
-    def call(self, name: str, *args: int, tid: int = 0, listener: Listener | None = None) -> int:
+    def call(self, name: str, *args: int, tid: int = 0, listener: int = -1) -> int:
         """Make a thread (the first) perform a system call, and give its result.
 
-        A filter whose listener is given may be in force: what it does not allow is made all the same.
+        A filter may be in force whose `listener` is given: what it does not allow is made all the same.
 
         Raises:
             EnforcementError: the call failed.
@@ -273,7 +273,7 @@ class Tracee:
         start = self._entry + len(machine.trap)
         registers = list(self.stopped[tid])
         registers[machine.pc] = start
-        registers[machine.number] = abi.numbers(machine.arch)[name]
+        registers[machine.number] = machine.number_of(name)
         if machine.original >= 0:
             registers[machine.original] = -1  # this is no interrupted call that would have to be restarted
         for index, value in zip(machine.arguments, args, strict=False):
@@ -297,14 +297,21 @@ class Tracee:
             raise EnforcementError(name, -result)
         return result
 
-    def _stop_of(self, tid: int, listener: Listener | None) -> int:
-        if listener is None:
+    def _stop_of(self, tid: int, listener: int) -> int:
+        if listener < 0:
             return os.waitpid(tid, WALL)[1]  # a system call that does not wait: signals for us can
+        for _ in range(_LOOKS):  # it takes microseconds; what the other way needs takes longer to load
+            if (found := self._signals.look((tid,))) is not None:
+                return found[1]
+            os.sched_yield()
         while (found := self._signals.look((tid,))) is None:
-            if self._signals.pause(listener.fd):
-                call = listener.receive()
+            if self._signals.pause(listener):
+                from troth.kernel.notify import Listener
+
+                answering = Listener(listener)
+                call = answering.receive()
                 if call is not None:
-                    listener.respond(call.id, continue_=True)
+                    answering.respond(call.id, continue_=True)
         return found[1]
 
     def with_program(self, program: bytes, use: Callable[[int], int]) -> int:

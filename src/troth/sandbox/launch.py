@@ -230,7 +230,7 @@ def _confine(tracee: Tracee, start: _Start, program: bytes, factory: ProgramFor,
             tracee.call("landlock_restrict_self", start.ruleset, start.flags, tid=tid)
         tracee.call("close", start.ruleset)
     flags = seccomp.FILTER_FLAG_TSYNC
-    listener = None
+    taken = -1
     if listen:
         try:
             fd = tracee.with_program(program, lambda at: tracee.call("seccomp", seccomp.SET_MODE_FILTER, _LISTEN, at))
@@ -240,38 +240,44 @@ def _confine(tracee: Tracee, start: _Start, program: bytes, factory: ProgramFor,
             program = factory(tracee.pid, False)
             listen = False
         else:
-            listener = _take_listener(tracee.pid, fd)
+            taken = _take_listener(tracee.pid, fd)
             try:
                 # Whoever holds the listener can allow anything; the filter may not allow close(2).
-                tracee.call("close", fd, listener=listener)
+                tracee.call("close", fd, listener=taken)
             except BaseException:
-                listener.close()
+                os.close(taken)
                 raise
     if not listen:
         failed = tracee.with_program(program, lambda at: tracee.call("seccomp", seccomp.SET_MODE_FILTER, flags, at))
         if failed:
             raise EnforcementError("seccomp", _EPERM, hint=f"thread {failed} of the program cannot be bound")
     tracee.release()
-    return Child(tracee.pid, listener, None, tracee.arch)
+    return Child(tracee.pid, _listener(taken), None, tracee.arch)
 
 
-def _take_listener(pid: int, fd: int) -> Listener:
-    """Take over the listener that a child has as descriptor `fd`.
+def _take_listener(pid: int, fd: int) -> int:
+    """Duplicate the listener that a child has as descriptor `fd`.
 
     Raises:
         NoListener: the kernel has no pidfd_getfd(2), or does not allow it.
     """
-    from troth.kernel.notify import Listener
-
     pidfd = -1
     try:
         pidfd = process.pidfd_open(pid)
-        return Listener(process.pidfd_getfd(pidfd, fd))
+        return process.pidfd_getfd(pidfd, fd)
     except EnforcementError as error:
         raise NoListener(str(error)) from error
     finally:
         if pidfd >= 0:
             os.close(pidfd)
+
+
+def _listener(fd: int) -> Listener | None:
+    if fd < 0:
+        return None
+    from troth.kernel.notify import Listener  # when the program runs already
+
+    return Listener(fd)
 
 
 # Early
@@ -280,8 +286,6 @@ def _take_listener(pid: int, fd: int) -> Listener:
 def _early(start: _Start, program: ProgramFor, signals: Signals, *, listen: bool) -> Child:
     told, tells = os.pipe()
     answered, answers = os.pipe()
-    if listen:
-        from troth.kernel import notify  # noqa: F401  # before the fork: _take_listener needs it
     pid = os.fork()
     if pid == 0:
         os.close(answers)
@@ -309,7 +313,7 @@ def _early(start: _Start, program: ProgramFor, signals: Signals, *, listen: bool
                 return Child(pid, listener, None)
             kind, number, call = said.decode("ascii").split(" ")
             if kind == "listener":
-                listener = _take_listener(pid, int(number))
+                listener = _listener(_take_listener(pid, int(number)))
                 os.write(answers, b"g")
             elif kind == "executing":
                 raise ExecError(os.fsdecode(start.executable), int(number))

@@ -9,6 +9,8 @@ from __future__ import annotations
 import struct
 
 from troth._value import Value
+from troth.abi import numbers
+from troth.abi.seccomp import NUMBERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ class Machine(Value):
     `words` is its number of registers, `letter` their struct(3) type; the others are indices into
     it. `number` takes the call's number, `arguments` its arguments, `result` its result; `original`
     is what the kernel looks at to restart an interrupted call, -1 when that is kept elsewhere.
-    `skip` is how far a trap moves the program counter.
+    `skip` is how far a trap moves the program counter, `close` the number of close(2).
     """
 
     __slots__ = (
@@ -37,6 +39,7 @@ class Machine(Value):
         "trap",
         "call",
         "skip",
+        "close",
     )
     arch: str
     words: int
@@ -50,6 +53,14 @@ class Machine(Value):
     trap: bytes
     call: bytes
     skip: int
+    close: int
+
+    def number_of(self, call: str) -> int:
+        """The number of a system call, without loading a table for those that every start makes."""
+        if call == "close":
+            return self.close
+        found = NUMBERS[self.arch].get(call)
+        return numbers(self.arch)[call] if found is None else found
 
     @property
     def size(self) -> int:
@@ -85,10 +96,10 @@ class Machine(Value):
 MACHINES: Final = {
     machine.arch: machine
     for machine in (
-        #        arch      words    pc  sp  nr  arguments       result original  trap        call         skip
-        Machine("x86_64",  27, "Q", 16, 19, 10, (14, 13, 12, 7, 9, 8), 10, 15, b"\xcc", b"\x0f\x05", 1),
-        Machine("i386",    17, "I", 12, 15, 6,  (0, 1, 2, 3, 4, 5),    6,  11, b"\xcc", b"\xcd\x80", 1),
-        Machine("aarch64", 34, "Q", 32, 31, 8,  (0, 1, 2, 3, 4, 5),    0,  -1, b"\0\0\x20\xd4", b"\1\0\0\xd4", 0),
+        #        arch      words    pc  sp  nr  arguments       result original  trap        call         skip close
+        Machine("x86_64",  27, "Q", 16, 19, 10, (14, 13, 12, 7, 9, 8), 10, 15, b"\xcc", b"\x0f\x05", 1, 3),
+        Machine("i386",    17, "I", 12, 15, 6,  (0, 1, 2, 3, 4, 5),    6,  11, b"\xcc", b"\xcd\x80", 1, 6),
+        Machine("aarch64", 34, "Q", 32, 31, 8,  (0, 1, 2, 3, 4, 5),    0,  -1, b"\0\0\x20\xd4", b"\1\0\0\xd4", 0, 57),
     )
 }  # fmt: skip
 

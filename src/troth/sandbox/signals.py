@@ -50,7 +50,7 @@ class Signals:
         self._ignores_children = _signal.getsignal(SIGCHLD) == _signal.SIG_IGN
         if self._ignores_children:
             _signal.signal(SIGCHLD, _signal.SIG_DFL)
-        self.fd = signalfd(blocked, nonblock=True)
+        self.fd = signalfd(blocked)
 
     def __enter__(self) -> Self:
         return self
@@ -82,15 +82,10 @@ class Signals:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, self._mask)
 
     def take(self) -> None:
-        """Read all that has arrived and forward what was sent to this process alone."""
-        while True:
-            try:
-                arrived = read_signals(self.fd)
-            except BlockingIOError:
-                return
-            for signal in arrived:
-                if signal.signo != SIGCHLD:
-                    self._forward(signal.signo, signal.code)
+        """Read what has arrived, waiting for it, and forward what was sent to this process alone."""
+        for signal in read_signals(self.fd):
+            if signal.signo != SIGCHLD:
+                self._forward(signal.signo, signal.code)
 
     def _forward(self, signum: int, code: int) -> None:
         """Send a signal on, unless the terminal sent it: then the whole foreground group has got it."""
@@ -119,8 +114,11 @@ class Signals:
 
         What a child does shows as SIGCHLD: whoever looks before each pause misses nothing.
         """
+        if not others:
+            self.take()
+            return []
         if self._watched != others:
-            from select import POLLIN, poll  # first needed when a program starts: there is time then
+            from select import POLLIN, poll  # not needed before a program runs: there is time then
 
             poller = poll()
             for fd in (self.fd, *others):
