@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Final
 
+_PR_SET_PDEATHSIG: Final = 1
 _PR_GET_DUMPABLE: Final = 3
 _PR_SET_DUMPABLE: Final = 4
 _PR_SET_NAME: Final = 15
@@ -76,6 +77,14 @@ def get_dumpable() -> int:
 def set_dumpable(*, dumpable: bool) -> None:
     """Say whether this process leaves core dumps and may be attached to by its own user."""
     syscall("prctl", _PR_SET_DUMPABLE, int(dumpable), 0, 0, 0)
+
+
+def set_parent_death_signal(signum: int) -> None:
+    """Have this process get a signal when the thread that started it ends; 0 for none. Kept over execve(2).
+
+    A parent that ended before is not noticed: look for it afterwards.
+    """
+    syscall("prctl", _PR_SET_PDEATHSIG, signum, 0, 0, 0)
 
 
 def get_name() -> bytes:

@@ -81,7 +81,7 @@ def order(
     held = parse(promises)
     collected: dict[str, str] = {}
     for path, permissions in unveil:
-        collected[check_path(path, permissions, collected)] = permissions
+        collected[check_path(os.fsdecode(path), permissions, collected)] = permissions
     return Order(
         args,
         held,
@@ -104,8 +104,8 @@ class Started(Value):
     missing: tuple[Feature, ...]
 
 
-def start(wanted: Order, signals: Signals) -> Started:
-    """Start the program of an order.
+def start(wanted: Order, signals: Signals, *, dies_with_us: bool = False) -> Started:
+    """Start the program of an order; with `dies_with_us` it is killed when this thread ends.
 
     Raises:
         ProgramError: there is no such program, or it cannot be executed.
@@ -137,6 +137,7 @@ def start(wanted: Order, signals: Signals) -> Started:
                 late=late,
                 listen=asks,
                 env=env,
+                dies_with_us=dies_with_us,
             )
         except NotTraceable as reason:
             if not late or attempt == _ATTEMPTS - 1:

@@ -79,13 +79,14 @@ def launch(
     cwd: str | None = None,
     restrict_flags: int = 0,
     text: bool = False,
+    dies_with_us: bool = False,
 ) -> Child:
     """Start `executable` with these arguments, confined by a filter and, if given, a Landlock ruleset.
 
     `program` is called with the child's id while the child is starting. With `listen` the filter gets a
     listener, `Child.listener`; where another filter has one already, it does without. Early, a listener
     needs a filter that allows read(2) and write(2). A `text` that the kernel cannot execute is run by
-    the shell, as execvp(3) does.
+    the shell, as execvp(3) does. With `dies_with_us` the program is killed when this thread ends.
 
     Raises:
         ExecError: the program cannot be executed.
@@ -98,7 +99,10 @@ def launch(
     try:
         start = _late if late else _early
         return start(
-            _Start(executable, argv, environment, cwd, ruleset, restrict_flags, text), program, signals, listen=listen
+            _Start(executable, argv, environment, cwd, ruleset, restrict_flags, text, dies_with_us),
+            program,
+            signals,
+            listen=listen,
         )
     finally:
         if ruleset >= 0:
@@ -117,6 +121,7 @@ class _Start:
         ruleset: int,
         flags: int,
         text: bool,
+        dies_with_us: bool,
     ) -> None:
         self.executable = executable
         self.argv = list(argv)
@@ -125,6 +130,16 @@ class _Start:
         self.ruleset = ruleset
         self.flags = flags
         self.text = text
+        self._parent = os.getpid() if dies_with_us else 0
+
+    def prepare(self) -> None:
+        """What the child does first, early or late."""
+        if self._parent:
+            process.set_parent_death_signal(SIGKILL)
+            if os.getppid() != self._parent:
+                os._exit(127)
+        if self.cwd is not None:
+            os.chdir(self.cwd)
 
     def execute(self) -> None:
         """Become the program, or the shell that runs it; comes back only by an exception."""
@@ -207,8 +222,7 @@ def _become_traced(start: _Start, signals: Signals, go: int, fails: int) -> NoRe
     code = 0
     try:
         if os.read(go, 1):
-            if start.cwd is not None:
-                os.chdir(start.cwd)
+            start.prepare()
             if start.ruleset >= 0:
                 os.set_inheritable(start.ruleset, True)
             process.set_no_new_privs()
@@ -341,15 +355,13 @@ def _confine_and_execute(
     start: _Start, program: ProgramFor, signals: Signals, tells: int, answered: int, *, listen: bool
 ) -> NoReturn:
     """The child, early: confine oneself and execute the program; nothing is imported once it began."""
-    step = b"enforcing"
+    step = b"executing"
     code = 0
     call = b"-"
     try:
         pid = os.getpid()
-        if start.cwd is not None:
-            step = b"executing"
-            os.chdir(start.cwd)
-            step = b"enforcing"
+        start.prepare()
+        step = b"enforcing"
         filters = program(pid, listen)
         signals.restore_in_child()
         process.set_no_new_privs()

@@ -130,3 +130,9 @@ class Signals:
             self.take()
             ready.remove(self.fd)
         return ready
+
+
+def default(signum: int) -> None:
+    """Give a signal its default effect in this process, and let it in."""
+    _signal.signal(signum, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (signum,))
