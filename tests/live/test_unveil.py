@@ -284,6 +284,18 @@ def test_a_pledge_with_unveil_leaves_the_veil_open(tree: str) -> None:
     assert in_child(work, unprivileged=True) == "ok"
 
 
+@pytest.mark.parametrize("promises", ["stdio unveil", "stdio wpath unveil"])
+def test_unveil_needs_no_other_promise_to_look_its_paths_up(tree: str, promises: str) -> None:
+    def work() -> str:
+        troth.pledge(promises)
+        troth.unveil(f"{tree}/in", "rw")
+        report = troth.pledge(" ".join(word for word in promises.split() if word != "unveil"))
+        assert report.veil == ((f"{tree}/in", "rw"),)
+        return report.status
+
+    assert in_child(work, unprivileged=True) == "full"
+
+
 def test_a_later_call_replaces_the_permissions_of_a_path(tree: str) -> None:
     def work() -> str:
         troth.unveil(f"{tree}/in", "rwc")

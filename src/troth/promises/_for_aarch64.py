@@ -26,8 +26,8 @@ GROUPS = (
         (2, 0, '', ()),
     ), (
     ), False, False),
-    # getcwd statfs faccessat readlinkat faccessat2
-    ((17, 43, 48, 78, 439), (
+    # getcwd statfs faccessat faccessat2
+    ((17, 43, 48, 439), (
         (2, 0, '', ()),
     ), (
         (0, 13, ()),
@@ -159,9 +159,9 @@ GROUPS = (
         (8, 1, ((2, 64, (64,), False, False), (3, 1024, (1024,), False, False))),
         (8, 1, ((2, 64, (64,), False, False), (3, 512, (512,), False, False))),
     ), False, False),
-    # close read readv pread64 preadv fstat brk preadv2 close_range
-    ((57, 63, 65, 67, 69, 80, 214, 286, 436), (
-        (32769, 0, '', ()),
+    # close fstat close_range
+    ((57, 80, 436), (
+        (294913, 0, '', ()),
     ), (
     ), False, False),
     # getdents64
@@ -170,10 +170,21 @@ GROUPS = (
     ), (
         (0, 13, ()),
     ), False, False),
+    # read readv pread64 preadv brk preadv2
+    ((63, 65, 67, 69, 214, 286), (
+        (32769, 0, '', ()),
+    ), (
+    ), False, False),
+    # readlinkat
+    ((78,), (
+        (262146, 0, '', ()),
+    ), (
+        (0, 13, ()),
+    ), False, False),
     # newfstatat
     ((79,), (
-        (32769, 0, '', ((3, 4096, (4096,), False, False),)),
-        (2, 0, '', ()),
+        (294913, 0, '', ((3, 4096, (4096,), False, False),)),
+        (262146, 0, '', ()),
     ), (
         (0, 13, ()),
     ), False, False),
@@ -424,8 +435,8 @@ GROUPS = (
     ), False, False),
     # statx
     ((291,), (
-        (32769, 0, '', ((2, 4096, (4096,), False, False),)),
-        (2, 0, '', ()),
+        (294913, 0, '', ((2, 4096, (4096,), False, False),)),
+        (262146, 0, '', ()),
     ), (
         (0, 13, ()),
     ), False, False),

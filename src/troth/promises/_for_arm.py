@@ -15,8 +15,8 @@ GROUPS = (
         (8192, 0, '', ()),
     ), (
     ), False, False),
-    # read close brk fstat readv pread64 fstat64 preadv preadv2 close_range set_tls get_tls
-    ((3, 6, 45, 108, 145, 180, 197, 361, 392, 436, 983045, 983046), (
+    # read brk readv pread64 preadv preadv2 set_tls get_tls
+    ((3, 45, 145, 180, 361, 392, 983045, 983046), (
         (32769, 0, '', ()),
     ), (
     ), False, False),
@@ -46,6 +46,11 @@ GROUPS = (
         (8, 1, ((1, 64, (64,), False, False), (2, 2048, (2048,), False, False))),
         (8, 1, ((1, 64, (64,), False, False), (2, 1024, (1024,), False, False))),
         (8, 1, ((1, 64, (64,), False, False), (2, 512, (512,), False, False))),
+    ), False, False),
+    # close fstat fstat64 close_range
+    ((6, 108, 197, 436), (
+        (294913, 0, '', ()),
+    ), (
     ), False, False),
     # creat
     ((8,), (
@@ -104,8 +109,8 @@ GROUPS = (
         (16384, 0, '', ()),
     ), (
     ), False, False),
-    # access ustat readlink statfs stat lstat getcwd stat64 lstat64 statfs64 readlinkat faccessat faccessat2
-    ((33, 62, 85, 99, 106, 107, 183, 195, 196, 266, 332, 334, 439), (
+    # access ustat statfs getcwd statfs64 faccessat faccessat2
+    ((33, 62, 99, 183, 266, 334, 439), (
         (2, 0, '', ()),
     ), (
         (0, 13, ()),
@@ -162,6 +167,12 @@ GROUPS = (
     ((79, 262, 404), (
         (131072, 0, '', ()),
     ), (
+    ), False, False),
+    # readlink stat lstat stat64 lstat64 readlinkat
+    ((85, 106, 107, 195, 196, 332), (
+        (262146, 0, '', ()),
+    ), (
+        (0, 13, ()),
     ), False, False),
     # uselib bdflush sysfs _sysctl nfsservctl io_setup io_destroy io_getevents io_submit io_cancel lookup_dcookie add_key request_key keyctl vserver mbind get_mempolicy set_mempolicy move_pages perf_event_open fanotify_init fanotify_mark userfaultfd io_pgetevents migrate_pages io_pgetevents_time64 io_uring_setup io_uring_enter io_uring_register pidfd_getfd process_madvise process_mrelease set_mempolicy_home_node statmount listmount lsm_get_self_attr lsm_set_self_attr lsm_list_modules breakpoint usr26 usr32
     ((86, 134, 135, 149, 169, 243, 244, 245, 246, 247, 249, 309, 310, 311, 313, 319, 320, 321, 344, 364, 367, 368, 388, 399, 400, 416, 425, 426, 427, 438, 440, 448, 450, 457, 458, 459, 460, 461, 983041, 983043, 983044), (
@@ -432,8 +443,8 @@ GROUPS = (
     ), False, False),
     # fstatat64
     ((327,), (
-        (32769, 0, '', ((3, 4096, (4096,), False, False),)),
-        (2, 0, '', ()),
+        (294913, 0, '', ((3, 4096, (4096,), False, False),)),
+        (262146, 0, '', ()),
     ), (
         (0, 13, ()),
     ), False, False),
@@ -494,8 +505,8 @@ GROUPS = (
     ), False, False),
     # statx
     ((397,), (
-        (32769, 0, '', ((2, 4096, (4096,), False, False),)),
-        (2, 0, '', ()),
+        (294913, 0, '', ((2, 4096, (4096,), False, False),)),
+        (262146, 0, '', ()),
     ), (
         (0, 13, ()),
     ), False, False),

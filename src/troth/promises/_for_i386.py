@@ -15,8 +15,8 @@ GROUPS = (
         (8192, 0, '', ()),
     ), (
     ), False, False),
-    # read close oldfstat brk fstat readv pread64 fstat64 set_thread_area get_thread_area preadv preadv2 close_range
-    ((3, 6, 28, 45, 108, 145, 180, 197, 243, 244, 333, 378, 436), (
+    # read brk readv pread64 set_thread_area get_thread_area preadv preadv2
+    ((3, 45, 145, 180, 243, 244, 333, 378), (
         (32769, 0, '', ()),
     ), (
     ), False, False),
@@ -46,6 +46,11 @@ GROUPS = (
         (8, 1, ((1, 64, (64,), False, False), (2, 2048, (2048,), False, False))),
         (8, 1, ((1, 64, (64,), False, False), (2, 1024, (1024,), False, False))),
         (8, 1, ((1, 64, (64,), False, False), (2, 512, (512,), False, False))),
+    ), False, False),
+    # close oldfstat fstat fstat64 close_range
+    ((6, 28, 108, 197, 436), (
+        (294913, 0, '', ()),
+    ), (
     ), False, False),
     # creat
     ((8,), (
@@ -100,9 +105,9 @@ GROUPS = (
     ), (
         (0, 38, ()),
     ), False, False),
-    # oldstat access ustat oldlstat readlink statfs stat lstat getcwd stat64 lstat64 statfs64 readlinkat faccessat faccessat2
-    ((18, 33, 62, 84, 85, 99, 106, 107, 183, 195, 196, 268, 305, 307, 439), (
-        (2, 0, '', ()),
+    # oldstat oldlstat readlink stat lstat stat64 lstat64 readlinkat
+    ((18, 84, 85, 106, 107, 195, 196, 305), (
+        (262146, 0, '', ()),
     ), (
         (0, 13, ()),
     ), False, False),
@@ -126,6 +131,12 @@ GROUPS = (
         (32, 2, 'unveiled', ()),
     ), (
         (32, 1, ()),
+    ), False, False),
+    # access ustat statfs getcwd statfs64 faccessat faccessat2
+    ((33, 62, 99, 183, 268, 307, 439), (
+        (2, 0, '', ()),
+    ), (
+        (0, 13, ()),
     ), False, False),
     # nice getpriority setpriority
     ((34, 96, 97), (
@@ -359,8 +370,8 @@ GROUPS = (
     ), False, False),
     # fstatat64
     ((300,), (
-        (32769, 0, '', ((3, 4096, (4096,), False, False),)),
-        (2, 0, '', ()),
+        (294913, 0, '', ((3, 4096, (4096,), False, False),)),
+        (262146, 0, '', ()),
     ), (
         (0, 13, ()),
     ), False, False),
@@ -497,8 +508,8 @@ GROUPS = (
     ), False, False),
     # statx
     ((383,), (
-        (32769, 0, '', ((2, 4096, (4096,), False, False),)),
-        (2, 0, '', ()),
+        (294913, 0, '', ((2, 4096, (4096,), False, False),)),
+        (262146, 0, '', ()),
     ), (
         (0, 13, ()),
     ), False, False),

@@ -5,8 +5,8 @@
 NOSYS = 89
 
 GROUPS = (
-    # read close fstat brk pread64 readv set_thread_area preadv preadv2 close_range
-    ((5000, 5003, 5005, 5012, 5016, 5018, 5242, 5289, 5321, 5436), (
+    # read brk pread64 readv set_thread_area preadv preadv2
+    ((5000, 5012, 5016, 5018, 5242, 5289, 5321), (
         (32769, 0, '', ()),
     ), (
     ), False, False),
@@ -37,9 +37,14 @@ GROUPS = (
         (8, 1, ((1, 256, (256,), False, False), (2, 1024, (1024,), False, False))),
         (8, 1, ((1, 256, (256,), False, False), (2, 512, (512,), False, False))),
     ), False, False),
-    # stat lstat access getcwd readlink ustat statfs readlinkat faccessat faccessat2
-    ((5004, 5006, 5020, 5077, 5087, 5133, 5134, 5257, 5259, 5439), (
-        (2, 0, '', ()),
+    # close fstat close_range
+    ((5003, 5005, 5436), (
+        (294913, 0, '', ()),
+    ), (
+    ), False, False),
+    # stat lstat readlink readlinkat
+    ((5004, 5006, 5087, 5257), (
+        (262146, 0, '', ()),
     ), (
         (0, 13, ()),
     ), False, False),
@@ -79,6 +84,12 @@ GROUPS = (
         (0, 25, ((1, 4294967295, (21505, 21633, 21636, 29696, 29718, 29725, 29810, 1074025520, 1074025528, 1074025529, 1074025536, 1074033783, 1074295912), False, False),)),
         (0, 25, ((1, 4294967295, (536870914, 1074292225, 3223348747), False, False),)),
         (0, 122, ((1, 4294967295, (2147783689, 2149618701, 3222836278), False, False),)),
+    ), False, False),
+    # access getcwd ustat statfs faccessat faccessat2
+    ((5020, 5077, 5133, 5134, 5259, 5439), (
+        (2, 0, '', ()),
+    ), (
+        (0, 13, ()),
     ), False, False),
     # shmget shmctl shmdt
     ((5028, 5030, 5065), (
@@ -426,8 +437,8 @@ GROUPS = (
     ), False, False),
     # newfstatat
     ((5252,), (
-        (32769, 0, '', ((3, 4096, (4096,), False, False),)),
-        (2, 0, '', ()),
+        (294913, 0, '', ((3, 4096, (4096,), False, False),)),
+        (262146, 0, '', ()),
     ), (
         (0, 13, ()),
     ), False, False),
@@ -488,8 +499,8 @@ GROUPS = (
     ), False, False),
     # statx
     ((5326,), (
-        (32769, 0, '', ((2, 4096, (4096,), False, False),)),
-        (2, 0, '', ()),
+        (294913, 0, '', ((2, 4096, (4096,), False, False),)),
+        (262146, 0, '', ()),
     ), (
         (0, 13, ()),
     ), False, False),

@@ -15,8 +15,8 @@ GROUPS = (
         (8192, 0, '', ()),
     ), (
     ), False, False),
-    # read close brk fstat readv pread64 preadv preadv2 close_range
-    ((3, 6, 45, 108, 145, 180, 328, 376, 436), (
+    # read brk readv pread64 preadv preadv2
+    ((3, 45, 145, 180, 328, 376), (
         (32769, 0, '', ()),
     ), (
     ), False, False),
@@ -46,6 +46,11 @@ GROUPS = (
         (8, 1, ((1, 64, (64,), False, False), (2, 2048, (2048,), False, False))),
         (8, 1, ((1, 64, (64,), False, False), (2, 1024, (1024,), False, False))),
         (8, 1, ((1, 64, (64,), False, False), (2, 512, (512,), False, False))),
+    ), False, False),
+    # close fstat close_range
+    ((6, 108, 436), (
+        (294913, 0, '', ()),
+    ), (
     ), False, False),
     # creat
     ((8,), (
@@ -99,8 +104,8 @@ GROUPS = (
     ), (
         (32, 1, ()),
     ), False, False),
-    # access ustat readlink statfs stat lstat getcwd statfs64 readlinkat faccessat faccessat2
-    ((33, 62, 85, 99, 106, 107, 183, 265, 298, 300, 439), (
+    # access ustat statfs getcwd statfs64 faccessat faccessat2
+    ((33, 62, 99, 183, 265, 300, 439), (
         (2, 0, '', ()),
     ), (
         (0, 13, ()),
@@ -157,6 +162,12 @@ GROUPS = (
     ((79, 259), (
         (131072, 0, '', ()),
     ), (
+    ), False, False),
+    # readlink stat lstat readlinkat
+    ((85, 106, 107, 298), (
+        (262146, 0, '', ()),
+    ), (
+        (0, 13, ()),
     ), False, False),
     # uselib lookup_dcookie idle create_module get_kernel_syms bdflush sysfs afs_syscall _sysctl query_module nfsservctl getpmsg putpmsg io_setup io_destroy io_getevents io_submit io_cancel mbind get_mempolicy set_mempolicy add_key request_key keyctl migrate_pages move_pages perf_event_open fanotify_init fanotify_mark s390_runtime_instr userfaultfd s390_guarded_storage s390_sthyi io_pgetevents io_uring_setup io_uring_enter io_uring_register pidfd_getfd process_madvise memfd_secret process_mrelease set_mempolicy_home_node statmount listmount lsm_get_self_attr lsm_set_self_attr lsm_list_modules
     ((86, 110, 112, 127, 130, 134, 135, 137, 149, 167, 169, 188, 189, 243, 244, 245, 246, 247, 268, 269, 270, 278, 279, 280, 287, 310, 331, 332, 333, 342, 355, 378, 380, 382, 425, 426, 427, 438, 440, 447, 448, 450, 457, 458, 459, 460, 461), (
@@ -351,8 +362,8 @@ GROUPS = (
     ), False, False),
     # newfstatat
     ((293,), (
-        (32769, 0, '', ((3, 4096, (4096,), False, False),)),
-        (2, 0, '', ()),
+        (294913, 0, '', ((3, 4096, (4096,), False, False),)),
+        (262146, 0, '', ()),
     ), (
         (0, 13, ()),
     ), False, False),
@@ -489,8 +500,8 @@ GROUPS = (
     ), False, False),
     # statx
     ((379,), (
-        (32769, 0, '', ((2, 4096, (4096,), False, False),)),
-        (2, 0, '', ()),
+        (294913, 0, '', ((2, 4096, (4096,), False, False),)),
+        (262146, 0, '', ()),
     ), (
         (0, 13, ()),
     ), False, False),

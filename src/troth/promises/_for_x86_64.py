@@ -5,8 +5,8 @@
 NOSYS = 38
 
 GROUPS = (
-    # read close fstat brk pread64 readv set_thread_area get_thread_area preadv preadv2 close_range
-    ((0, 3, 5, 12, 17, 19, 205, 211, 295, 327, 436), (
+    # read brk pread64 readv set_thread_area get_thread_area preadv preadv2
+    ((0, 12, 17, 19, 205, 211, 295, 327), (
         (32769, 0, '', ()),
     ), (
     ), False, False),
@@ -37,9 +37,14 @@ GROUPS = (
         (8, 1, ((1, 64, (64,), False, False), (2, 1024, (1024,), False, False))),
         (8, 1, ((1, 64, (64,), False, False), (2, 512, (512,), False, False))),
     ), False, False),
-    # stat lstat access getcwd readlink ustat statfs readlinkat faccessat faccessat2
-    ((4, 6, 21, 79, 89, 136, 137, 267, 269, 439), (
-        (2, 0, '', ()),
+    # close fstat close_range
+    ((3, 5, 436), (
+        (294913, 0, '', ()),
+    ), (
+    ), False, False),
+    # stat lstat readlink readlinkat
+    ((4, 6, 89, 267), (
+        (262146, 0, '', ()),
     ), (
         (0, 13, ()),
     ), False, False),
@@ -79,6 +84,12 @@ GROUPS = (
         (0, 25, ((1, 4294967295, (21509, 21519, 21521, 21523, 21525, 21529, 21534, 21540, 21545, 2147767344, 2147767352, 2147767353, 2147767360), False, False),)),
         (0, 25, ((1, 4294967295, (2, 2148034049, 3223348747), False, False),)),
         (0, 95, ((1, 4294967295, (1074041865, 1075876877, 3222836278), False, False),)),
+    ), False, False),
+    # access getcwd ustat statfs faccessat faccessat2
+    ((21, 79, 136, 137, 269, 439), (
+        (2, 0, '', ()),
+    ), (
+        (0, 13, ()),
     ), False, False),
     # shmget shmctl shmdt
     ((29, 31, 67), (
@@ -432,8 +443,8 @@ GROUPS = (
     ), False, False),
     # newfstatat
     ((262,), (
-        (32769, 0, '', ((3, 4096, (4096,), False, False),)),
-        (2, 0, '', ()),
+        (294913, 0, '', ((3, 4096, (4096,), False, False),)),
+        (262146, 0, '', ()),
     ), (
         (0, 13, ()),
     ), False, False),
@@ -494,8 +505,8 @@ GROUPS = (
     ), False, False),
     # statx
     ((332,), (
-        (32769, 0, '', ((2, 4096, (4096,), False, False),)),
-        (2, 0, '', ()),
+        (294913, 0, '', ((2, 4096, (4096,), False, False),)),
+        (262146, 0, '', ()),
     ), (
         (0, 13, ()),
     ), False, False),

@@ -178,10 +178,10 @@ ROWS: Final = (
     # Descriptors that the process already has.
     row("read",           STDIO | EXEC),
     row("write",          STDIO),
-    row("close",          STDIO | EXEC),
+    row("close",          STDIO | EXEC | UNVEIL),
     row("lseek",          STDIO),
-    row("fstat",          STDIO | EXEC),
-    row("stat",           STDIO | EXEC, has("flags", "AT_EMPTY_PATH")),  # fstat() of glibc 2.33 to 2.38; any path too, see docs/limits.md
+    row("fstat",          STDIO | EXEC | UNVEIL),
+    row("stat",           STDIO | EXEC | UNVEIL, has("flags", "AT_EMPTY_PATH")),  # fstat() of glibc 2.33 to 2.38; any path too, see docs/limits.md
     row("ftruncate",      STDIO),
     row("fallocate",      STDIO),
     row("fsync",          STDIO),
@@ -272,9 +272,9 @@ ROWS: Final = (
     row("open",           RPATH, also=WPATH | CPATH, when="unveiled", only=("openat2",)),
 
     # Looking up paths. Landlock does not mediate these: a veil does not hide metadata.
-    row("stat",           RPATH),
+    row("stat",           RPATH | UNVEIL),       # unveil() looks its paths up
     row("access",         RPATH),
-    row("readlink",       RPATH),
+    row("readlink",       RPATH | UNVEIL),
     row("getcwd",         RPATH),
     row("chdir",          RPATH),
     row("getdents",       RPATH | PS),

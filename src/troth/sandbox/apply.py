@@ -194,7 +194,7 @@ def _enforce(
     if final & UNVEIL:
         import troth.promises.expand  # noqa: F401  # unveil(None, None) will need it, and then it may be out of reach
     kernel = probe()
-    if STATE.held is not None and not STATE.held & STDIO:
+    if STATE.held is not None and not STATE.held & STDIO and veil is None:
         # Without stdio not even a path can be looked up: what is still to be given up, the filter takes.
         kernel = kernel.replace(landlock_abi=0)
     arches = judged_arches(abi.native().name, final)
