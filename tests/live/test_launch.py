@@ -74,6 +74,19 @@ __attribute__((constructor)) static void begin(void) {
 }
 """
 
+# A constructor that starts threads which end at once, many of them while the program arrives at its entry point.
+CHURN = r"""
+#include <pthread.h>
+static void *nothing(void *arg) { return 0; }
+static void *breed(void *arg) {
+    for (int i = 0; i < 200; i++) { pthread_t t; if (pthread_create(&t, 0, nothing, 0) == 0) pthread_detach(t); }
+    return 0;
+}
+__attribute__((constructor)) static void begin(void) {
+    for (int i = 0; i < 4; i++) { pthread_t t; pthread_create(&t, 0, breed, 0); pthread_detach(t); }
+}
+"""
+
 DIE = r"""
 #include <signal.h>
 #include <unistd.h>
@@ -109,12 +122,14 @@ def preloaded(path: str) -> dict[str, str]:
     return {"LD_PRELOAD": path, "PATH": os.environ["PATH"]}
 
 
-def test_a_thread_that_a_constructor_started_is_confined_too(unprivileged: bool) -> None:
-    env = preloaded(library("thread", THREAD))
-    plain = subprocess.run([compiled(HELLO)], env=env, capture_output=True, text=True, check=True)
+@pytest.mark.parametrize("flags", [(), ("-m32",)], ids=["64", "32"])
+def test_a_thread_that_a_constructor_started_is_confined_too(flags: tuple[str, ...], unprivileged: bool) -> None:
+    program = compiled(HELLO, *flags)
+    env = preloaded(library("thread" + "".join(flags), THREAD, *flags))
+    plain = subprocess.run([program], env=env, capture_output=True, text=True, check=True)
     assert "thread 0 0" in plain.stdout
     os.rmdir("/tmp/troth-must-not-exist")
-    arguments = ("-p", "stdio rpath", "-v", "/usr:r", "--on-violation=errno", "--", compiled(HELLO))
+    arguments = ("-p", "stdio rpath", "-v", "/usr:r", "--on-violation=errno", "--", program)
     done = troth_run(*arguments, env=env, unprivileged=unprivileged)
     assert done == (0, "main\nthread 1 13\n", "")  # EPERM by the filter, EACCES by Landlock
 
@@ -125,6 +140,13 @@ def test_a_thread_that_a_constructor_started_is_killed_for_a_violation() -> None
     assert "mkdir(" in done.err
     assert "needs promise `cpath`" in done.err
     assert done.err.count("\n") == 1
+
+
+def test_threads_that_come_and_go_while_the_program_starts_do_no_harm() -> None:
+    env = preloaded(library("churn", CHURN))
+    for _ in range(10):
+        done = troth_run("-p", "stdio rpath", "-v", "/usr:r", "--", compiled(HELLO), env=env)
+        assert done == (0, "main\n", "")
 
 
 def test_a_constructor_that_starts_a_process_ends_the_late_way() -> None:

@@ -164,7 +164,14 @@ class Tracee:
         try:
             ptrace.resume(tid, signum)
         except EnforcementError as error:
-            if error.errno != _ESRCH:  # killed meanwhile: the next wait says so
+            if error.errno != _ESRCH:  # dead: the next wait says so
+                raise
+
+    def _interrupt(self, tid: int) -> None:
+        try:
+            ptrace.interrupt(tid)
+        except EnforcementError as error:
+            if error.errno != _ESRCH:
                 raise
 
     def _arm(self) -> None:
@@ -224,7 +231,7 @@ class Tracee:
         stopped = {first}
         running = self.threads - stopped
         for tid in running:
-            ptrace.interrupt(tid)
+            self._interrupt(tid)
         while running:
             found = self._signals.look(running)
             if found is None:
@@ -245,7 +252,7 @@ class Tracee:
             known = set(self.threads)
             self._pass(tid, status)
             running |= self.threads - known
-            ptrace.interrupt(tid)
+            self._interrupt(tid)
         machine = self._machine
         for tid in (first, *sorted(stopped - {first})):
             self._masks[tid] = ptrace.signal_mask(tid)
