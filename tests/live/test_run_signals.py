@@ -288,3 +288,24 @@ def test_a_signal_before_the_program_is_there_is_not_lost() -> None:
     )
     # It was pending for troth; the program inherits the mask, so it keeps it pending and ends as ever.
     assert done.returncode == 0
+
+
+def test_an_interrupt_from_the_keyboard_before_the_program_is_there_ends_it() -> None:
+    code = """
+import signal, sys
+from troth.sandbox import front
+start = front.start
+def wait_and_start(*args, **kwargs):
+    print("ready", flush=True)
+    while signal.SIGINT not in signal.sigpending():
+        pass
+    return start(*args, **kwargs)
+front.start = wait_and_start
+from troth.cli import main
+main()
+"""
+    for early in ((), ("--early",)):
+        with terminal(sys.executable, "-c", code, "run", *early, "-p", "stdio tty", "--", "/bin/cat") as screen:
+            screen.expect("ready\n")
+            screen.type("\x03")
+            assert screen.wait() == 128 + signal.SIGINT

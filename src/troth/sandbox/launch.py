@@ -181,13 +181,14 @@ def _last_words(pipe: int, text: bytes) -> NoReturn:
 def _late(start: _Start, program: ProgramFor, signals: Signals, *, listen: bool) -> Child:
     go, went = os.pipe()
     failed, fails = os.pipe()
+    signals.before_fork()
     pid = os.fork()
     if pid == 0:
         os.close(went)  # or the word that never comes would not end the wait for it
         _become_traced(start, signals, go, fails)
     os.close(go)
     os.close(fails)
-    signals.target = pid
+    signals.adopt(pid)
     tracee: Tracee | None = None
     try:
         tracee = Tracee(pid, signals)
@@ -202,6 +203,7 @@ def _late(start: _Start, program: ProgramFor, signals: Signals, *, listen: bool)
             raise ExecError(os.fsdecode(start.executable), int(code)) from None
         return Child(pid, None, end.status)
     except BaseException as error:
+        signals.target = 0
         if tracee is None:
             os.close(went)  # the child, which waits for a word, gives up
             went = -1
@@ -300,13 +302,14 @@ def _listener(fd: int) -> Listener | None:
 def _early(start: _Start, program: ProgramFor, signals: Signals, *, listen: bool) -> Child:
     told, tells = os.pipe()
     answered, answers = os.pipe()
+    signals.before_fork()
     pid = os.fork()
     if pid == 0:
         os.close(answers)
         _confine_and_execute(start, program, signals, tells, answered, listen=listen)
     os.close(tells)
     os.close(answered)
-    signals.target = pid
+    signals.adopt(pid)
     os.set_blocking(told, False)
     listener: Listener | None = None
     asking = False
@@ -334,6 +337,7 @@ def _early(start: _Start, program: ProgramFor, signals: Signals, *, listen: bool
             else:
                 raise EnforcementError(call, int(number))
     except BaseException:
+        signals.target = 0
         if listener is not None:
             listener.close()
         os.kill(pid, SIGKILL)

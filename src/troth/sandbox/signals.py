@@ -42,15 +42,16 @@ class Signals:
 
     def __init__(self) -> None:
         self.target = 0
+        self._before: list[int] = []
         self._poll: Callable[[], list[tuple[int, int]]] | None = None
         self._watched: tuple[int, ...] | None = None
-        blocked: set[int] = _signal.valid_signals() - _FAULTS
-        self._mask: set[int] = _signal.pthread_sigmask(_signal.SIG_BLOCK, blocked)
+        self._held: set[int] = _signal.valid_signals() - _FAULTS
+        self._mask: set[int] = _signal.pthread_sigmask(_signal.SIG_BLOCK, self._held)
         # With SIGCHLD ignored the kernel would throw away the child's status.
         self._ignores_children = _signal.getsignal(SIGCHLD) == _signal.SIG_IGN
         if self._ignores_children:
             _signal.signal(SIGCHLD, _signal.SIG_DFL)
-        self.fd = signalfd(blocked)
+        self.fd = signalfd(self._held)
 
     def __enter__(self) -> Self:
         return self
@@ -80,6 +81,17 @@ class Signals:
         if self._ignores_children:
             _signal.signal(SIGCHLD, _signal.SIG_IGN)
         _signal.pthread_sigmask(_signal.SIG_SETMASK, self._mask)
+
+    def before_fork(self) -> None:
+        """Set aside what has arrived: a child that is not there yet has not got it, not even from the terminal."""
+        if not self._held.isdisjoint(_signal.sigpending()):
+            self._before += [signal.signo for signal in read_signals(self.fd) if signal.signo != SIGCHLD]
+
+    def adopt(self, pid: int) -> None:
+        """From now on forward to this child, and first what arrived before it was there."""
+        self.target = pid
+        for signum in self._before:
+            os.kill(pid, signum)
 
     def take(self) -> None:
         """Read what has arrived, waiting for it, and forward what was sent to this process alone."""
