@@ -65,7 +65,7 @@ def prose(text: str) -> str:
             listing = True
             result += [f"**{line[:-1]}**", ""]
         elif listing and line.startswith("    "):
-            entry = re.match(r"    (\w[\w, ]*): (.*)", line)
+            entry = re.match(r"    (\w[\w., ]*): (.*)", line)
             if entry:
                 names = ", ".join(f"`{name}`" for name in entry[1].split(", "))
                 result.append(f"* {names}: {entry[2]}")

@@ -115,7 +115,8 @@ def _row_text(row: tuple[str, int, int, tuple[Test, ...], str, tuple[str, ...]],
     _, needs, also, tests, when, only = row
     parts = []
     if only:
-        parts.append(f"the call {either([f'`{name}`' for name in only])}")
+        calls = [f"`{name}`{f' on {arch}' if arch else ''}" for name, _, arch in (one.partition("@") for one in only)]
+        parts.append(f"the call {either(calls)}")
     if tests:
         parts.append(conditions(tests))
     if also & word:
@@ -145,6 +146,8 @@ def _calls(word: int) -> list[str]:
         else:
             free.append(row[0])
     lines = []
+    for family in free:
+        found.pop(family, None)  # a condition takes nothing from what is free
     if free:
         lines += ["Calls: " + ", ".join(f"`{name}`" for name in free) + ".", ""]
     if found:

@@ -2,7 +2,7 @@
 
 A ```console block is a session: lines after `$ ` are commands, run one after the other in a copy of
 the documents, and the lines below are what they print. A line `...` stands for any lines. Process ids,
-addresses and the shell's way to say that a program was killed may differ; `troth doctor` is compared by
+arguments and the shell's way to say that a program was killed may differ; `troth doctor` is compared by
 its first column. A ```python block that begins with `# NAME.py` is saved under that name first, so that
 a later session can run it. Other blocks (```sh, ```text) are not run.
 """
@@ -70,7 +70,7 @@ def masked(text: str) -> list[str]:
         if line.startswith("troth: note: "):
             continue  # what an older kernel enforces otherwise is not what the pages are about
         line = re.sub(r"(?<=\w)\[\d+\]:", "[PID]:", line)
-        line = re.sub(r"0x[0-9a-f]{6,}", "0xADDRESS", line)
+        line = re.sub(r"(\[PID\]: \w+)\([0-9a-fx, ]*\): ", r"\1(NUMBERS): ", line)
         if "Bad system call" in line:
             line = "Bad system call"
         lines.append(line.rstrip())
