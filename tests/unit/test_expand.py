@@ -133,8 +133,10 @@ def test_every_name_in_the_tables_exists_on_some_architecture() -> None:
 
 def test_everything_promised_still_refuses_what_no_promise_opens() -> None:
     policy = expand(EVERYTHING, ("x86_64",), FULL, SELF, violation=RET_KILL_PROCESS)
-    for name in ("ptrace", "mount", "setns", "bpf", "kexec_load", "open_by_handle_at", "process_vm_writev", "chroot"):
+    for name in ("ptrace", "mount", "setns", "bpf", "kexec_load", "open_by_handle_at", "chroot", "pivot_root"):
         assert policy.answer(Call(abi.ARCHES["x86_64"].audit, abi.numbers("x86_64")[name])) == RET_KILL_PROCESS
+    for name in ("process_vm_writev", "io_uring_setup", "userfaultfd", "pidfd_getfd", "perf_event_open"):
+        assert policy.answer(Call(abi.ARCHES["x86_64"].audit, abi.numbers("x86_64")[name])) & 0xFFFF0000 == RET_ERRNO
 
 
 def text(policy: Policy, arch: str) -> str:

@@ -161,8 +161,17 @@ def test_starting_one_program_only_needs_landlock() -> None:
     assert execute == ["/bin/true"]
 
 
-def test_nothing_is_restricted_that_everything_promised_would_allow() -> None:
-    assert planned("stdio rpath wpath cpath dpath inet unix proc exec", 5).ruleset is None
+def test_a_domain_is_entered_whatever_is_promised_as_it_keeps_other_processes_out_of_reach() -> None:
+    ruleset = planned("stdio rpath wpath cpath dpath inet unix proc exec", 5).ruleset
+    assert ruleset is not None
+    everywhere = next(rule for rule in ruleset.rules if rule.path == "/")
+    assert everywhere.rights == ruleset.handled_fs
+
+
+def test_without_landlock_wpath_says_what_it_reaches() -> None:
+    assert any("/proc" in note for note in planned("stdio rpath wpath", 0).notes)
+    assert any("/proc" in note for note in planned("stdio rpath wpath", 7, threads=True).notes)
+    assert not any("/proc" in note for note in planned("stdio rpath wpath", 7).notes)
 
 
 def test_a_kernel_without_filters_is_named() -> None:

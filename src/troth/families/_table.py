@@ -49,7 +49,7 @@ FAMILIES: Final = (
     family("restart",       "Return from a signal handler, resume an interrupted call.", "rt_sigreturn sigreturn restart_syscall"),
     family("futex",         "Wait for a word of memory to change.", "futex futex_time64 futex_wake futex_wait futex_requeue"),
     family("futex_waitv",   "Wait for one of several words.", "futex_waitv"),
-    family("robust_list",   "Tell the kernel which locks to release at death.", "set_robust_list get_robust_list"),
+    family("robust_list",   "Tell the kernel which locks to release at death.", member("set_robust_list", fixed={"pid": "0"}), member("get_robust_list", pid=0)),
     family("tid_address",   "Tell the kernel where to clear the thread id at death.", "set_tid_address"),
     family("rseq",          "Register restartable sequences; ask for and end a longer time slice.", "rseq rseq_slice_yield"),
     family("membarrier",    "Order memory between the threads of this process.", "membarrier"),
@@ -249,7 +249,7 @@ FAMILIES: Final = (
     family("sendto",        "Send, perhaps to an address.",
            member("sendto", flags=3, addr=4), member("send", flags=3, fixed={"addr": "0"})),
     family("recvfrom",      "Receive.", "recvfrom recv"),
-    family("sendmsg",       "Send messages whose address and rights are behind a pointer.", "sendmsg sendmmsg"),
+    family("sendmsg",       "Send messages whose address and rights are behind a pointer.", member("sendmsg", flags=2), member("sendmmsg", flags=3)),
     family("recvmsg",       "Receive messages that may carry descriptors.", "recvmsg recvmmsg recvmmsg_time64"),
     family("getsockopt",    "Read a socket option.", member("getsockopt", level=1, name=2)),
     family("setsockopt",    "Set a socket option.", member("setsockopt", level=1, name=2)),
@@ -273,6 +273,7 @@ FAMILIES: Final = (
     family("perf_event",    "Measure and trace.", "perf_event_open"),
     family("keyring",       "Kernel keyrings.", "add_key request_key keyctl"),
     family("lsm_attr",      "Attributes of security modules.", "lsm_get_self_attr lsm_set_self_attr lsm_list_modules"),
+    family("debug",         "Read, write and compare processes.", "process_vm_readv process_vm_writev kcmp"),
     family("process_madvise", "Advise on another process's memory.", "process_madvise process_mrelease"),
 
     # Numbers that have a name and never had, or no longer have, anything behind them.
@@ -286,9 +287,6 @@ FAMILIES: Final = (
 SOLITARY: Final = {
     # Other processes.
     "ptrace":            "reads and writes other processes",
-    "process_vm_readv":  "reads other processes",
-    "process_vm_writev": "writes other processes",
-    "kcmp":              "compares what other processes hold",
     # Namespaces and mounts: another view of the system is a way out of this one.
     "setns":             "enters another namespace",
     "listns":            "lists namespaces",

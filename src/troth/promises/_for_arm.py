@@ -5,8 +5,8 @@
 NOSYS = 38
 
 GROUPS = (
-    # restart_syscall exit getpid getuid getgid geteuid getegid getppid getgroups munmap sigreturn getresuid getresgid rt_sigreturn getuid32 getgid32 geteuid32 getegid32 getgroups32 getresuid32 getresgid32 gettid futex exit_group set_tid_address set_robust_list get_robust_list getrandom membarrier rseq futex_time64 landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
-    ((0, 1, 20, 24, 47, 49, 50, 64, 80, 91, 119, 165, 171, 173, 199, 200, 201, 202, 205, 209, 211, 224, 240, 248, 256, 338, 339, 384, 389, 398, 422, 444, 445, 446, 454, 455, 456, 471), (
+    # restart_syscall exit getpid getuid getgid geteuid getegid getppid getgroups munmap sigreturn getresuid getresgid rt_sigreturn getuid32 getgid32 geteuid32 getegid32 getgroups32 getresuid32 getresgid32 gettid futex exit_group set_tid_address set_robust_list getrandom membarrier rseq futex_time64 landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
+    ((0, 1, 20, 24, 47, 49, 50, 64, 80, 91, 119, 165, 171, 173, 199, 200, 201, 202, 205, 209, 211, 224, 240, 248, 256, 338, 384, 389, 398, 422, 444, 445, 446, 454, 455, 456, 471), (
         (68719476736, 0, '', ()),
     ), (
     ), False, False),
@@ -20,8 +20,8 @@ GROUPS = (
         (32769, 0, '', ()),
     ), (
     ), False, False),
-    # write lseek pause dup pipe times umask dup2 getpgrp sigaction sigsuspend sigpending getrusage gettimeofday ftruncate setitimer getitimer wait4 sysinfo fsync uname sigprocmask getpgid fchdir _llseek _newselect msync writev getsid fdatasync mlock munlock sched_getparam sched_getscheduler sched_yield sched_get_priority_max sched_get_priority_min sched_rr_get_interval nanosleep mremap poll rt_sigaction rt_sigprocmask rt_sigpending rt_sigtimedwait rt_sigsuspend pwrite64 capget sigaltstack sendfile ugetrlimit ftruncate64 mincore madvise readahead sendfile64 sched_getaffinity epoll_create epoll_ctl epoll_wait remap_file_pages timer_create timer_settime timer_gettime timer_getoverrun timer_delete clock_gettime clock_getres clock_nanosleep arm_fadvise64_64 waitid getsockname getpeername recv recvfrom shutdown pselect6 ppoll splice arm_sync_file_range tee vmsplice getcpu epoll_pwait signalfd timerfd_create eventfd fallocate timerfd_settime timerfd_gettime signalfd4 eventfd2 epoll_create1 dup3 pipe2 pwritev sched_getattr mlock2 copy_file_range pwritev2 pkey_alloc pkey_free clock_gettime64 clock_getres_time64 clock_nanosleep_time64 timer_gettime64 timer_settime64 timerfd_gettime64 timerfd_settime64 pselect6_time64 ppoll_time64 rt_sigtimedwait_time64 sched_rr_get_interval_time64 epoll_pwait2 futex_waitv map_shadow_stack mseal cacheflush
-    ((4, 19, 29, 41, 42, 43, 60, 63, 65, 67, 72, 73, 77, 78, 93, 104, 105, 114, 116, 118, 122, 126, 132, 133, 140, 142, 144, 146, 147, 148, 150, 151, 155, 157, 158, 159, 160, 161, 162, 163, 168, 174, 175, 176, 177, 179, 181, 184, 186, 187, 191, 194, 219, 220, 225, 239, 242, 250, 251, 252, 253, 257, 258, 259, 260, 261, 263, 264, 265, 270, 280, 286, 287, 291, 292, 293, 335, 336, 340, 341, 342, 343, 345, 346, 349, 350, 351, 352, 353, 354, 355, 356, 357, 358, 359, 362, 381, 390, 391, 393, 395, 396, 403, 406, 407, 408, 409, 410, 411, 413, 414, 421, 423, 441, 449, 453, 462, 983042), (
+    # write lseek pause dup pipe times umask dup2 getpgrp sigaction sigsuspend sigpending getrusage gettimeofday ftruncate fstatfs setitimer getitimer wait4 sysinfo fsync uname sigprocmask getpgid fchdir _llseek _newselect msync writev getsid fdatasync mlock munlock sched_getparam sched_getscheduler sched_yield sched_get_priority_max sched_get_priority_min sched_rr_get_interval nanosleep mremap poll rt_sigaction rt_sigprocmask rt_sigpending rt_sigtimedwait rt_sigsuspend pwrite64 capget sigaltstack sendfile ugetrlimit ftruncate64 mincore madvise readahead fgetxattr flistxattr sendfile64 sched_getaffinity epoll_create epoll_ctl epoll_wait remap_file_pages timer_create timer_settime timer_gettime timer_getoverrun timer_delete clock_gettime clock_getres clock_nanosleep fstatfs64 arm_fadvise64_64 waitid getsockname getpeername recv recvfrom shutdown pselect6 ppoll splice arm_sync_file_range tee vmsplice getcpu epoll_pwait signalfd timerfd_create eventfd fallocate timerfd_settime timerfd_gettime signalfd4 eventfd2 epoll_create1 dup3 pipe2 pwritev sched_getattr mlock2 copy_file_range pwritev2 pkey_alloc pkey_free clock_gettime64 clock_getres_time64 clock_nanosleep_time64 timer_gettime64 timer_settime64 timerfd_gettime64 timerfd_settime64 pselect6_time64 ppoll_time64 rt_sigtimedwait_time64 sched_rr_get_interval_time64 epoll_pwait2 futex_waitv map_shadow_stack mseal cacheflush
+    ((4, 19, 29, 41, 42, 43, 60, 63, 65, 67, 72, 73, 77, 78, 93, 100, 104, 105, 114, 116, 118, 122, 126, 132, 133, 140, 142, 144, 146, 147, 148, 150, 151, 155, 157, 158, 159, 160, 161, 162, 163, 168, 174, 175, 176, 177, 179, 181, 184, 186, 187, 191, 194, 219, 220, 225, 231, 234, 239, 242, 250, 251, 252, 253, 257, 258, 259, 260, 261, 263, 264, 265, 267, 270, 280, 286, 287, 291, 292, 293, 335, 336, 340, 341, 342, 343, 345, 346, 349, 350, 351, 352, 353, 354, 355, 356, 357, 358, 359, 362, 381, 390, 391, 393, 395, 396, 403, 406, 407, 408, 409, 410, 411, 413, 414, 421, 423, 441, 449, 453, 462, 983042), (
         (1, 0, '', ()),
     ), (
     ), False, False),
@@ -76,16 +76,16 @@ GROUPS = (
         (32768, 0, '', ()),
     ), (
     ), False, False),
-    # chdir fstatfs getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr fstatfs64 getxattrat listxattrat
-    ((12, 100, 229, 230, 231, 232, 233, 234, 267, 464, 465), (
+    # chdir
+    ((12,), (
         (2, 0, '', ()),
     ), (
     ), False, False),
     # mknod
     ((14,), (
-        (16, 0, '', ((1, 3584, (0,), False, False),)),
+        (16, 0, '', ((1, 3584, (0,), False, False), (1, 61440, (4096, 8192, 24576), False, False))),
     ), (
-        (16, 1, ()),
+        (24, 1, ()),
     ), False, False),
     # chmod
     ((15,), (
@@ -100,8 +100,8 @@ GROUPS = (
     ), (
         (32, 1, ()),
     ), False, True),
-    # mount ptrace acct umount2 chroot sethostname swapon reboot syslog vhangup swapoff setdomainname init_module delete_module quotactl pivot_root pciconfig_iobase pciconfig_read pciconfig_write kexec_load open_by_handle_at setns process_vm_readv process_vm_writev kcmp finit_module bpf kexec_file_load open_tree move_mount fsopen fsconfig fsmount fspick mount_setattr quotactl_fd open_tree_attr listns fchroot
-    ((21, 26, 51, 52, 61, 74, 87, 88, 103, 111, 115, 121, 128, 129, 131, 218, 271, 272, 273, 347, 371, 375, 376, 377, 378, 379, 386, 401, 428, 429, 430, 431, 432, 433, 442, 443, 467, 470, 472), (
+    # mount ptrace acct umount2 chroot sethostname swapon reboot syslog vhangup swapoff setdomainname init_module delete_module quotactl pivot_root pciconfig_iobase pciconfig_read pciconfig_write kexec_load open_by_handle_at setns finit_module bpf kexec_file_load open_tree move_mount fsopen fsconfig fsmount fspick mount_setattr quotactl_fd open_tree_attr listns fchroot
+    ((21, 26, 51, 52, 61, 74, 87, 88, 103, 111, 115, 121, 128, 129, 131, 218, 271, 272, 273, 347, 371, 375, 379, 386, 401, 428, 429, 430, 431, 432, 433, 442, 443, 467, 470, 472), (
     ), (
     ), False, False),
     # setuid setgid setreuid setregid setgroups setfsuid setfsgid setresuid setresgid capset setreuid32 setregid32 setgroups32 setresuid32 setresgid32 setuid32 setgid32 setfsuid32 setfsgid32
@@ -138,7 +138,7 @@ GROUPS = (
         (2, 0, '', ((1, 4294967295, (1, 2, 2147771905, 2147776001, 3223348747), False, False),)),
         (4, 0, '', ((1, 4294967295, (1074041865, 1075876877, 3222836278), False, False),)),
         (32, 0, '', ((1, 4294967295, (1074030082,), False, False),)),
-        (256, 0, '', ((1, 4294967295, (21521, 35077), False, False),)),
+        (256, 0, '', ((1, 4294967295, (21521, 35077, 35088, 35123), False, False),)),
         (12582912, 0, '', ((1, 4294967295, (35088, 35090, 35091, 35093, 35095, 35097, 35099, 35101, 35105, 35111, 35123, 35138), False, False),)),
         (8388608, 0, '', ((1, 4294967295, (35083, 35084, 35092, 35094, 35096, 35098, 35100, 35102, 35106), False, False),)),
         (524288, 0, '', ((1, 4294967295, (21509, 21519, 21521, 21523, 21525, 21529, 21534, 21540, 21545, 2147767344, 2147767352, 2147767353, 2147767360), False, False),)),
@@ -156,6 +156,7 @@ GROUPS = (
         (128, 0, '', ((1, 4294967295, (5, 6, 7, 12, 13, 14, 36, 37, 38), False, False),)),
         (8192, 0, '', ((1, 4294967295, (8, 9, 10, 11, 15, 16), False, False),)),
     ), (
+        (0, 22, ((1, 4294967295, (5, 6, 7, 8, 10, 12, 13, 14, 15, 36, 37, 38, 1024, 1026), True, False),)),
     ), False, False),
     # setrlimit
     ((75,), (
@@ -216,6 +217,7 @@ GROUPS = (
         (32769, 0, '', ((2, 4, (0,), False, False),)),
         (65536, 0, '', ()),
     ), (
+        (32768, 13, ()),
     ), False, False),
     # personality
     ((136,), (
@@ -280,6 +282,12 @@ GROUPS = (
         (32, 0, '', ()),
     ), (
     ), False, False),
+    # getxattr lgetxattr listxattr llistxattr getxattrat listxattrat
+    ((229, 230, 232, 233, 464, 465), (
+        (2, 0, 'unveiled', ()),
+    ), (
+        (2, 95, ()),
+    ), False, False),
     # tkill
     ((238,), (
         (1, 0, '', ((0, 4294967295, ('SELF',), False, False),)),
@@ -335,13 +343,15 @@ GROUPS = (
     # send
     ((289,), (
         (1, 0, '', ((3, 536870912, (0,), False, False),)),
-        (12584704, 0, '', ()),
+        (256, 0, '', ()),
+        (12584448, 0, '', ((3, 536870912, (0,), False, False),)),
     ), (
     ), False, False),
     # sendto
     ((290,), (
         (1, 0, '', ((4, 4294967295, (0,), False, False), (3, 536870912, (0,), False, False))),
-        (12584704, 0, '', ()),
+        (256, 0, '', ()),
+        (12584448, 0, '', ((3, 536870912, (0,), False, False),)),
     ), (
     ), False, False),
     # setsockopt
@@ -371,9 +381,10 @@ GROUPS = (
     ), (
         (0, 92, ()),
     ), False, False),
-    # sendmsg sendmmsg
-    ((296, 374), (
-        (29361920, 0, '', ()),
+    # sendmsg
+    ((296,), (
+        (256, 0, '', ()),
+        (29361664, 0, '', ((2, 536870912, (0,), False, False),)),
     ), (
     ), False, False),
     # recvmsg recvmmsg recvmmsg_time64
@@ -423,9 +434,9 @@ GROUPS = (
     ), False, False),
     # mknodat
     ((324,), (
-        (16, 0, '', ((2, 3584, (0,), False, False),)),
+        (16, 0, '', ((2, 3584, (0,), False, False), (2, 61440, (4096, 8192, 24576), False, False))),
     ), (
-        (16, 1, ()),
+        (24, 1, ()),
     ), False, False),
     # fchownat
     ((325,), (
@@ -466,6 +477,11 @@ GROUPS = (
     ), (
         (0, 1, ()),
     ), False, False),
+    # get_robust_list
+    ((339,), (
+        (68719476736, 0, '', ((0, 4294967295, (0, 'SELF'), False, False),)),
+    ), (
+    ), False, True),
     # utimensat utimensat_time64
     ((348, 412), (
         (32, 0, '', ((1, 4294967295, (0,), False, False), (3, 4096, (0,), False, False))),
@@ -484,6 +500,17 @@ GROUPS = (
     ((370,), (
     ), (
         (0, 95, ()),
+    ), False, False),
+    # sendmmsg
+    ((374,), (
+        (256, 0, '', ()),
+        (29361664, 0, '', ((3, 536870912, (0,), False, False),)),
+    ), (
+    ), False, False),
+    # process_vm_readv process_vm_writev kcmp
+    ((376, 377, 378), (
+    ), (
+        (0, 1, ()),
     ), False, False),
     # renameat2
     ((382,), (

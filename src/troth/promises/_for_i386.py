@@ -5,8 +5,8 @@
 NOSYS = 38
 
 GROUPS = (
-    # restart_syscall exit getpid getuid getgid geteuid getegid getppid getgroups munmap sigreturn getresuid getresgid rt_sigreturn getuid32 getgid32 geteuid32 getegid32 getgroups32 getresuid32 getresgid32 gettid futex exit_group set_tid_address set_robust_list get_robust_list getrandom membarrier rseq futex_time64 landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
-    ((0, 1, 20, 24, 47, 49, 50, 64, 80, 91, 119, 165, 171, 173, 199, 200, 201, 202, 205, 209, 211, 224, 240, 252, 258, 311, 312, 355, 375, 386, 422, 444, 445, 446, 454, 455, 456, 471), (
+    # restart_syscall exit getpid getuid getgid geteuid getegid getppid getgroups munmap sigreturn getresuid getresgid rt_sigreturn getuid32 getgid32 geteuid32 getegid32 getgroups32 getresuid32 getresgid32 gettid futex exit_group set_tid_address set_robust_list getrandom membarrier rseq futex_time64 landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
+    ((0, 1, 20, 24, 47, 49, 50, 64, 80, 91, 119, 165, 171, 173, 199, 200, 201, 202, 205, 209, 211, 224, 240, 252, 258, 311, 355, 375, 386, 422, 444, 445, 446, 454, 455, 456, 471), (
         (68719476736, 0, '', ()),
     ), (
     ), False, False),
@@ -20,8 +20,8 @@ GROUPS = (
         (32769, 0, '', ()),
     ), (
     ), False, False),
-    # write waitpid time lseek alarm pause ftime dup pipe times signal oldolduname umask dup2 getpgrp sigaction sgetmask ssetmask sigsuspend sigpending getrlimit getrusage gettimeofday select ftruncate setitimer getitimer olduname wait4 sysinfo fsync uname sigprocmask getpgid fchdir _llseek _newselect msync writev getsid fdatasync mlock munlock sched_getparam sched_getscheduler sched_yield sched_get_priority_max sched_get_priority_min sched_rr_get_interval nanosleep mremap poll rt_sigaction rt_sigprocmask rt_sigpending rt_sigtimedwait rt_sigsuspend pwrite64 capget sigaltstack sendfile ugetrlimit ftruncate64 mincore madvise readahead sendfile64 sched_getaffinity fadvise64 epoll_create epoll_ctl epoll_wait remap_file_pages timer_create timer_settime timer_gettime timer_getoverrun timer_delete clock_gettime clock_getres clock_nanosleep fadvise64_64 waitid pselect6 ppoll splice sync_file_range tee vmsplice getcpu epoll_pwait signalfd timerfd_create eventfd fallocate timerfd_settime timerfd_gettime signalfd4 eventfd2 epoll_create1 dup3 pipe2 pwritev sched_getattr getsockname getpeername recvfrom shutdown mlock2 copy_file_range pwritev2 pkey_alloc pkey_free clock_gettime64 clock_getres_time64 clock_nanosleep_time64 timer_gettime64 timer_settime64 timerfd_gettime64 timerfd_settime64 pselect6_time64 ppoll_time64 rt_sigtimedwait_time64 sched_rr_get_interval_time64 epoll_pwait2 futex_waitv map_shadow_stack mseal
-    ((4, 7, 13, 19, 27, 29, 35, 41, 42, 43, 48, 59, 60, 63, 65, 67, 68, 69, 72, 73, 76, 77, 78, 82, 93, 104, 105, 109, 114, 116, 118, 122, 126, 132, 133, 140, 142, 144, 146, 147, 148, 150, 151, 155, 157, 158, 159, 160, 161, 162, 163, 168, 174, 175, 176, 177, 179, 181, 184, 186, 187, 191, 194, 218, 219, 225, 239, 242, 250, 254, 255, 256, 257, 259, 260, 261, 262, 263, 265, 266, 267, 272, 284, 308, 309, 313, 314, 315, 316, 318, 319, 321, 322, 323, 324, 325, 326, 327, 328, 329, 330, 331, 334, 352, 367, 368, 371, 373, 376, 377, 379, 381, 382, 403, 406, 407, 408, 409, 410, 411, 413, 414, 421, 423, 441, 449, 453, 462), (
+    # write waitpid time lseek alarm pause ftime dup pipe times signal oldolduname umask dup2 getpgrp sigaction sgetmask ssetmask sigsuspend sigpending getrlimit getrusage gettimeofday select ftruncate fstatfs setitimer getitimer olduname wait4 sysinfo fsync uname sigprocmask getpgid fchdir _llseek _newselect msync writev getsid fdatasync mlock munlock sched_getparam sched_getscheduler sched_yield sched_get_priority_max sched_get_priority_min sched_rr_get_interval nanosleep mremap poll rt_sigaction rt_sigprocmask rt_sigpending rt_sigtimedwait rt_sigsuspend pwrite64 capget sigaltstack sendfile ugetrlimit ftruncate64 mincore madvise readahead fgetxattr flistxattr sendfile64 sched_getaffinity fadvise64 epoll_create epoll_ctl epoll_wait remap_file_pages timer_create timer_settime timer_gettime timer_getoverrun timer_delete clock_gettime clock_getres clock_nanosleep fstatfs64 fadvise64_64 waitid pselect6 ppoll splice sync_file_range tee vmsplice getcpu epoll_pwait signalfd timerfd_create eventfd fallocate timerfd_settime timerfd_gettime signalfd4 eventfd2 epoll_create1 dup3 pipe2 pwritev sched_getattr getsockname getpeername recvfrom shutdown mlock2 copy_file_range pwritev2 pkey_alloc pkey_free clock_gettime64 clock_getres_time64 clock_nanosleep_time64 timer_gettime64 timer_settime64 timerfd_gettime64 timerfd_settime64 pselect6_time64 ppoll_time64 rt_sigtimedwait_time64 sched_rr_get_interval_time64 epoll_pwait2 futex_waitv map_shadow_stack mseal
+    ((4, 7, 13, 19, 27, 29, 35, 41, 42, 43, 48, 59, 60, 63, 65, 67, 68, 69, 72, 73, 76, 77, 78, 82, 93, 100, 104, 105, 109, 114, 116, 118, 122, 126, 132, 133, 140, 142, 144, 146, 147, 148, 150, 151, 155, 157, 158, 159, 160, 161, 162, 163, 168, 174, 175, 176, 177, 179, 181, 184, 186, 187, 191, 194, 218, 219, 225, 231, 234, 239, 242, 250, 254, 255, 256, 257, 259, 260, 261, 262, 263, 265, 266, 267, 269, 272, 284, 308, 309, 313, 314, 315, 316, 318, 319, 321, 322, 323, 324, 325, 326, 327, 328, 329, 330, 331, 334, 352, 367, 368, 371, 373, 376, 377, 379, 381, 382, 403, 406, 407, 408, 409, 410, 411, 413, 414, 421, 423, 441, 449, 453, 462), (
         (1, 0, '', ()),
     ), (
     ), False, False),
@@ -76,16 +76,16 @@ GROUPS = (
         (32768, 0, '', ()),
     ), (
     ), False, False),
-    # chdir fstatfs getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr fstatfs64 getxattrat listxattrat
-    ((12, 100, 229, 230, 231, 232, 233, 234, 269, 464, 465), (
+    # chdir
+    ((12,), (
         (2, 0, '', ()),
     ), (
     ), False, False),
     # mknod
     ((14,), (
-        (16, 0, '', ((1, 3584, (0,), False, False),)),
+        (16, 0, '', ((1, 3584, (0,), False, False), (1, 61440, (4096, 8192, 24576), False, False))),
     ), (
-        (16, 1, ()),
+        (24, 1, ()),
     ), False, False),
     # chmod
     ((15,), (
@@ -111,8 +111,8 @@ GROUPS = (
     ), (
         (0, 13, ()),
     ), False, False),
-    # mount umount ptrace acct umount2 chroot sethostname swapon reboot ioperm syslog iopl vhangup vm86old swapoff setdomainname modify_ldt init_module delete_module quotactl vm86 pivot_root kexec_load open_by_handle_at setns process_vm_readv process_vm_writev kcmp finit_module bpf open_tree move_mount fsopen fsconfig fsmount fspick mount_setattr quotactl_fd open_tree_attr listns fchroot
-    ((21, 22, 26, 51, 52, 61, 74, 87, 88, 101, 103, 110, 111, 113, 115, 121, 123, 128, 129, 131, 166, 217, 283, 342, 346, 347, 348, 349, 350, 357, 428, 429, 430, 431, 432, 433, 442, 443, 467, 470, 472), (
+    # mount umount ptrace acct umount2 chroot sethostname swapon reboot ioperm syslog iopl vhangup vm86old swapoff setdomainname modify_ldt init_module delete_module quotactl vm86 pivot_root kexec_load open_by_handle_at setns finit_module bpf open_tree move_mount fsopen fsconfig fsmount fspick mount_setattr quotactl_fd open_tree_attr listns fchroot
+    ((21, 22, 26, 51, 52, 61, 74, 87, 88, 101, 103, 110, 111, 113, 115, 121, 123, 128, 129, 131, 166, 217, 283, 342, 346, 350, 357, 428, 429, 430, 431, 432, 433, 442, 443, 467, 470, 472), (
     ), (
     ), False, False),
     # setuid setgid setreuid setregid setgroups setfsuid setfsgid setresuid setresgid capset setreuid32 setregid32 setgroups32 setresuid32 setresgid32 setuid32 setgid32 setfsuid32 setfsgid32
@@ -161,7 +161,7 @@ GROUPS = (
         (2, 0, '', ((1, 4294967295, (1, 2, 2147771905, 2147776001, 3223348747), False, False),)),
         (4, 0, '', ((1, 4294967295, (1074041865, 1075876877, 3222836278), False, False),)),
         (32, 0, '', ((1, 4294967295, (1074030082,), False, False),)),
-        (256, 0, '', ((1, 4294967295, (21521, 35077), False, False),)),
+        (256, 0, '', ((1, 4294967295, (21521, 35077, 35088, 35123), False, False),)),
         (12582912, 0, '', ((1, 4294967295, (35088, 35090, 35091, 35093, 35095, 35097, 35099, 35101, 35105, 35111, 35123, 35138), False, False),)),
         (8388608, 0, '', ((1, 4294967295, (35083, 35084, 35092, 35094, 35096, 35098, 35100, 35102, 35106), False, False),)),
         (524288, 0, '', ((1, 4294967295, (21509, 21519, 21521, 21523, 21525, 21529, 21534, 21540, 21545, 2147767344, 2147767352, 2147767353, 2147767360), False, False),)),
@@ -179,6 +179,7 @@ GROUPS = (
         (128, 0, '', ((1, 4294967295, (5, 6, 7, 12, 13, 14, 36, 37, 38), False, False),)),
         (8192, 0, '', ((1, 4294967295, (8, 9, 10, 11, 15, 16), False, False),)),
     ), (
+        (0, 22, ((1, 4294967295, (5, 6, 7, 8, 10, 12, 13, 14, 15, 36, 37, 38, 1024, 1026), True, False),)),
     ), False, False),
     # setrlimit
     ((75,), (
@@ -194,7 +195,6 @@ GROUPS = (
     ), False, False),
     # mmap
     ((90,), (
-        (32769, 0, '', ()),
         (65536, 0, '', ()),
     ), (
     ), True, False),
@@ -221,11 +221,13 @@ GROUPS = (
     # socketcall
     ((102,), (
         (1, 0, '', ((0, 4294967295, (6, 7, 9, 10, 12, 13), False, False),)),
-        (1792, 0, '', ((0, 4294967295, (2, 3, 11, 16, 20), False, False),)),
+        (1792, 0, '', ((0, 4294967295, (2, 3), False, False),)),
+        (256, 0, '', ((0, 4294967295, (11, 16, 20), False, False),)),
         (768, 0, '', ((0, 4294967295, (4, 5, 18), False, False),)),
         (33555712, 0, '', ((0, 4294967295, (17, 19), False, False),)),
         (256, 37749248, '', ()),
     ), (
+        (0, 38, ()),
     ), False, False),
     # ipc
     ((117,), (
@@ -250,6 +252,7 @@ GROUPS = (
         (32769, 0, '', ((2, 4, (0,), False, False),)),
         (65536, 0, '', ()),
     ), (
+        (32768, 13, ()),
     ), False, False),
     # personality
     ((136,), (
@@ -308,6 +311,12 @@ GROUPS = (
         (32, 0, '', ()),
     ), (
     ), False, False),
+    # getxattr lgetxattr listxattr llistxattr getxattrat listxattrat
+    ((229, 230, 232, 233, 464, 465), (
+        (2, 0, 'unveiled', ()),
+    ), (
+        (2, 95, ()),
+    ), False, False),
     # tkill
     ((238,), (
         (1, 0, '', ((0, 4294967295, ('SELF',), False, False),)),
@@ -350,9 +359,9 @@ GROUPS = (
     ), False, False),
     # mknodat
     ((297,), (
-        (16, 0, '', ((2, 3584, (0,), False, False),)),
+        (16, 0, '', ((2, 3584, (0,), False, False), (2, 61440, (4096, 8192, 24576), False, False))),
     ), (
-        (16, 1, ()),
+        (24, 1, ()),
     ), False, False),
     # fchownat
     ((298,), (
@@ -393,6 +402,11 @@ GROUPS = (
     ), (
         (0, 1, ()),
     ), False, False),
+    # get_robust_list
+    ((312,), (
+        (68719476736, 0, '', ((0, 4294967295, (0, 'SELF'), False, False),)),
+    ), (
+    ), False, True),
     # utimensat utimensat_time64
     ((320, 412), (
         (32, 0, '', ((1, 4294967295, (0,), False, False), (3, 4096, (0,), False, False))),
@@ -417,10 +431,16 @@ GROUPS = (
     ), (
         (0, 95, ()),
     ), False, False),
-    # sendmmsg sendmsg
-    ((345, 370), (
-        (29361920, 0, '', ()),
+    # sendmmsg
+    ((345,), (
+        (256, 0, '', ()),
+        (29361664, 0, '', ((3, 536870912, (0,), False, False),)),
     ), (
+    ), False, False),
+    # process_vm_readv process_vm_writev kcmp
+    ((347, 348, 349), (
+    ), (
+        (0, 1, ()),
     ), False, False),
     # renameat2
     ((353,), (
@@ -503,7 +523,14 @@ GROUPS = (
     # sendto
     ((369,), (
         (1, 0, '', ((4, 4294967295, (0,), False, False), (3, 536870912, (0,), False, False))),
-        (12584704, 0, '', ()),
+        (256, 0, '', ()),
+        (12584448, 0, '', ((3, 536870912, (0,), False, False),)),
+    ), (
+    ), False, False),
+    # sendmsg
+    ((370,), (
+        (256, 0, '', ()),
+        (29361664, 0, '', ((2, 536870912, (0,), False, False),)),
     ), (
     ), False, False),
     # statx

@@ -10,8 +10,8 @@ GROUPS = (
         (32769, 0, '', ()),
     ), (
     ), False, False),
-    # write poll lseek rt_sigaction rt_sigprocmask pwrite64 writev pipe _newselect sched_yield mremap msync mincore madvise dup dup2 pause nanosleep getitimer setitimer alarm sendfile recvfrom shutdown getsockname getpeername wait4 uname fsync fdatasync ftruncate fchdir umask gettimeofday getrlimit getrusage sysinfo times getpgrp getpgid getsid capget rt_sigpending rt_sigtimedwait rt_sigsuspend sigaltstack sched_getparam sched_getscheduler sched_get_priority_max sched_get_priority_min sched_rr_get_interval mlock munlock readahead sched_getaffinity cacheflush cachectl epoll_create epoll_ctl epoll_wait remap_file_pages fadvise64 timer_create timer_settime timer_gettime timer_getoverrun timer_delete clock_gettime clock_getres clock_nanosleep waitid pselect6 ppoll splice sync_file_range tee vmsplice getcpu epoll_pwait signalfd timerfd eventfd fallocate timerfd_create timerfd_gettime timerfd_settime signalfd4 eventfd2 epoll_create1 dup3 pipe2 pwritev sched_getattr mlock2 copy_file_range pwritev2 pkey_alloc pkey_free epoll_pwait2 futex_waitv map_shadow_stack mseal
-    ((5001, 5007, 5008, 5013, 5014, 5017, 5019, 5021, 5022, 5023, 5024, 5025, 5026, 5027, 5031, 5032, 5033, 5034, 5035, 5036, 5037, 5039, 5044, 5047, 5050, 5051, 5059, 5061, 5072, 5073, 5075, 5079, 5093, 5094, 5095, 5096, 5097, 5098, 5109, 5119, 5122, 5123, 5125, 5126, 5128, 5129, 5140, 5142, 5143, 5144, 5145, 5146, 5147, 5179, 5196, 5197, 5198, 5207, 5208, 5209, 5210, 5215, 5216, 5217, 5218, 5219, 5220, 5222, 5223, 5224, 5237, 5260, 5261, 5263, 5264, 5265, 5266, 5271, 5272, 5276, 5277, 5278, 5279, 5280, 5281, 5282, 5283, 5284, 5285, 5286, 5287, 5290, 5310, 5319, 5320, 5322, 5324, 5325, 5441, 5449, 5453, 5462), (
+    # write poll lseek rt_sigaction rt_sigprocmask pwrite64 writev pipe _newselect sched_yield mremap msync mincore madvise dup dup2 pause nanosleep getitimer setitimer alarm sendfile recvfrom shutdown getsockname getpeername wait4 uname fsync fdatasync ftruncate fchdir umask gettimeofday getrlimit getrusage sysinfo times getpgrp getpgid getsid capget rt_sigpending rt_sigtimedwait rt_sigsuspend sigaltstack fstatfs sched_getparam sched_getscheduler sched_get_priority_max sched_get_priority_min sched_rr_get_interval mlock munlock readahead fgetxattr flistxattr sched_getaffinity cacheflush cachectl epoll_create epoll_ctl epoll_wait remap_file_pages fadvise64 timer_create timer_settime timer_gettime timer_getoverrun timer_delete clock_gettime clock_getres clock_nanosleep waitid pselect6 ppoll splice sync_file_range tee vmsplice getcpu epoll_pwait signalfd timerfd eventfd fallocate timerfd_create timerfd_gettime timerfd_settime signalfd4 eventfd2 epoll_create1 dup3 pipe2 pwritev sched_getattr mlock2 copy_file_range pwritev2 pkey_alloc pkey_free epoll_pwait2 futex_waitv map_shadow_stack mseal
+    ((5001, 5007, 5008, 5013, 5014, 5017, 5019, 5021, 5022, 5023, 5024, 5025, 5026, 5027, 5031, 5032, 5033, 5034, 5035, 5036, 5037, 5039, 5044, 5047, 5050, 5051, 5059, 5061, 5072, 5073, 5075, 5079, 5093, 5094, 5095, 5096, 5097, 5098, 5109, 5119, 5122, 5123, 5125, 5126, 5128, 5129, 5135, 5140, 5142, 5143, 5144, 5145, 5146, 5147, 5179, 5185, 5188, 5196, 5197, 5198, 5207, 5208, 5209, 5210, 5215, 5216, 5217, 5218, 5219, 5220, 5222, 5223, 5224, 5237, 5260, 5261, 5263, 5264, 5265, 5266, 5271, 5272, 5276, 5277, 5278, 5279, 5280, 5281, 5282, 5283, 5284, 5285, 5286, 5287, 5290, 5310, 5319, 5320, 5322, 5324, 5325, 5441, 5449, 5453, 5462), (
         (1, 0, '', ()),
     ), (
     ), False, False),
@@ -61,9 +61,10 @@ GROUPS = (
         (32769, 0, '', ((2, 4, (0,), False, False),)),
         (65536, 0, '', ()),
     ), (
+        (32768, 13, ()),
     ), False, False),
-    # munmap getpid exit getuid getgid geteuid getegid getppid getgroups getresuid getresgid gettid futex exit_group rt_sigreturn set_tid_address restart_syscall set_robust_list get_robust_list getrandom membarrier rseq landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
-    ((5011, 5038, 5058, 5100, 5102, 5105, 5106, 5108, 5113, 5116, 5118, 5178, 5194, 5205, 5211, 5212, 5213, 5268, 5269, 5313, 5318, 5327, 5444, 5445, 5446, 5454, 5455, 5456, 5471), (
+    # munmap getpid exit getuid getgid geteuid getegid getppid getgroups getresuid getresgid gettid futex exit_group rt_sigreturn set_tid_address restart_syscall set_robust_list getrandom membarrier rseq landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
+    ((5011, 5038, 5058, 5100, 5102, 5105, 5106, 5108, 5113, 5116, 5118, 5178, 5194, 5205, 5211, 5212, 5213, 5268, 5313, 5318, 5327, 5444, 5445, 5446, 5454, 5455, 5456, 5471), (
         (68719476736, 0, '', ()),
     ), (
     ), False, False),
@@ -73,7 +74,7 @@ GROUPS = (
         (2, 0, '', ((1, 4294967295, (536870913, 536870914, 1074292225, 1074296321, 3223348747), False, False),)),
         (4, 0, '', ((1, 4294967295, (2147783689, 2149618701, 3222836278), False, False),)),
         (32, 0, '', ((1, 4294967295, (2148034050,), False, False),)),
-        (256, 0, '', ((1, 4294967295, (29810, 1074033415), False, False),)),
+        (256, 0, '', ((1, 4294967295, (29810, 35088, 35123, 1074033415), False, False),)),
         (12582912, 0, '', ((1, 4294967295, (35088, 35090, 35091, 35093, 35095, 35097, 35099, 35101, 35105, 35111, 35123, 35138), False, False),)),
         (8388608, 0, '', ((1, 4294967295, (35083, 35084, 35092, 35094, 35096, 35098, 35100, 35102, 35106), False, False),)),
         (524288, 0, '', ((1, 4294967295, (21505, 21633, 21636, 29696, 29718, 29725, 29810, 1074025520, 1074025528, 1074025529, 1074025536, 1074033783, 1074295912), False, False),)),
@@ -127,12 +128,14 @@ GROUPS = (
     # sendto
     ((5043,), (
         (1, 0, '', ((4, 18446744073709551615, (0,), False, True), (3, 536870912, (0,), False, False))),
-        (12584704, 0, '', ()),
+        (256, 0, '', ()),
+        (12584448, 0, '', ((3, 536870912, (0,), False, False),)),
     ), (
     ), False, False),
-    # sendmsg sendmmsg
-    ((5045, 5302), (
-        (29361920, 0, '', ()),
+    # sendmsg
+    ((5045,), (
+        (256, 0, '', ()),
+        (29361664, 0, '', ((2, 536870912, (0,), False, False),)),
     ), (
     ), False, False),
     # recvmsg recvmmsg
@@ -212,6 +215,7 @@ GROUPS = (
         (128, 0, '', ((1, 4294967295, (6, 7, 14, 36, 37, 38), False, False),)),
         (8192, 0, '', ((1, 4294967295, (10, 11, 15, 16, 23, 24), False, False),)),
     ), (
+        (0, 22, ((1, 4294967295, (6, 7, 10, 14, 15, 24, 36, 37, 38, 1024, 1026), True, False),)),
     ), False, False),
     # flock
     ((5071,), (
@@ -231,8 +235,8 @@ GROUPS = (
     ), (
         (0, 13, ()),
     ), False, False),
-    # chdir fstatfs getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr getxattrat listxattrat
-    ((5078, 5135, 5183, 5184, 5185, 5186, 5187, 5188, 5464, 5465), (
+    # chdir
+    ((5078,), (
         (2, 0, '', ()),
     ), (
     ), False, False),
@@ -281,8 +285,8 @@ GROUPS = (
     ), (
         (32, 1, ()),
     ), False, True),
-    # ptrace syslog vhangup pivot_root chroot acct mount umount2 swapon swapoff reboot sethostname setdomainname init_module delete_module quotactl sysmips kexec_load open_by_handle_at setns process_vm_readv process_vm_writev kcmp finit_module bpf open_tree move_mount fsopen fsconfig fsmount fspick mount_setattr quotactl_fd open_tree_attr listns fchroot
-    ((5099, 5101, 5150, 5151, 5156, 5158, 5160, 5161, 5162, 5163, 5164, 5165, 5166, 5168, 5169, 5172, 5199, 5270, 5299, 5303, 5304, 5305, 5306, 5307, 5315, 5428, 5429, 5430, 5431, 5432, 5433, 5442, 5443, 5467, 5470, 5472), (
+    # ptrace syslog vhangup pivot_root chroot acct mount umount2 swapon swapoff reboot sethostname setdomainname init_module delete_module quotactl sysmips kexec_load open_by_handle_at setns finit_module bpf open_tree move_mount fsopen fsconfig fsmount fspick mount_setattr quotactl_fd open_tree_attr listns fchroot
+    ((5099, 5101, 5150, 5151, 5156, 5158, 5160, 5161, 5162, 5163, 5164, 5165, 5166, 5168, 5169, 5172, 5199, 5270, 5299, 5303, 5307, 5315, 5428, 5429, 5430, 5431, 5432, 5433, 5442, 5443, 5467, 5470, 5472), (
     ), (
     ), False, False),
     # setuid setgid setreuid setregid setgroups setresuid setresgid setfsuid setfsgid capset
@@ -305,9 +309,9 @@ GROUPS = (
     ), False, False),
     # mknod
     ((5131,), (
-        (16, 0, '', ((1, 3584, (0,), False, False),)),
+        (16, 0, '', ((1, 3584, (0,), False, False), (1, 61440, (4096, 8192, 24576), False, False))),
     ), (
-        (16, 1, ()),
+        (24, 1, ()),
     ), False, False),
     # personality
     ((5132,), (
@@ -380,6 +384,12 @@ GROUPS = (
         (32, 0, '', ()),
     ), (
     ), False, False),
+    # getxattr lgetxattr listxattr llistxattr getxattrat listxattrat
+    ((5183, 5184, 5186, 5187, 5464, 5465), (
+        (2, 0, 'unveiled', ()),
+    ), (
+        (2, 122, ()),
+    ), False, False),
     # tkill
     ((5192,), (
         (1, 0, '', ((0, 4294967295, ('SELF',), False, False),)),
@@ -417,9 +427,9 @@ GROUPS = (
     ), False, False),
     # mknodat
     ((5249,), (
-        (16, 0, '', ((2, 3584, (0,), False, False),)),
+        (16, 0, '', ((2, 3584, (0,), False, False), (2, 61440, (4096, 8192, 24576), False, False))),
     ), (
-        (16, 1, ()),
+        (24, 1, ()),
     ), False, False),
     # fchownat
     ((5250,), (
@@ -460,6 +470,11 @@ GROUPS = (
     ), (
         (0, 1, ()),
     ), False, False),
+    # get_robust_list
+    ((5269,), (
+        (68719476736, 0, '', ((0, 4294967295, (0, 'SELF'), False, False),)),
+    ), (
+    ), False, True),
     # utimensat
     ((5275,), (
         (32, 0, '', ((1, 18446744073709551615, (0,), False, True), (3, 4096, (0,), False, False))),
@@ -478,6 +493,17 @@ GROUPS = (
     ((5298,), (
     ), (
         (0, 122, ()),
+    ), False, False),
+    # sendmmsg
+    ((5302,), (
+        (256, 0, '', ()),
+        (29361664, 0, '', ((3, 536870912, (0,), False, False),)),
+    ), (
+    ), False, False),
+    # process_vm_readv process_vm_writev kcmp
+    ((5304, 5305, 5306), (
+    ), (
+        (0, 1, ()),
     ), False, False),
     # renameat2
     ((5311,), (

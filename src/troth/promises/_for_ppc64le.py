@@ -5,8 +5,8 @@
 NOSYS = 38
 
 GROUPS = (
-    # restart_syscall exit getpid getuid getgid geteuid getegid getppid getgroups munmap sigreturn getresuid getresgid rt_sigreturn gettid futex set_tid_address exit_group get_robust_list set_robust_list getrandom membarrier rseq landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
-    ((0, 1, 20, 24, 47, 49, 50, 64, 80, 91, 119, 165, 170, 172, 207, 221, 232, 234, 299, 300, 359, 365, 387, 444, 445, 446, 454, 455, 456, 471), (
+    # restart_syscall exit getpid getuid getgid geteuid getegid getppid getgroups munmap sigreturn getresuid getresgid rt_sigreturn gettid futex set_tid_address exit_group set_robust_list getrandom membarrier rseq landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
+    ((0, 1, 20, 24, 47, 49, 50, 64, 80, 91, 119, 165, 170, 172, 207, 221, 232, 234, 300, 359, 365, 387, 444, 445, 446, 454, 455, 456, 471), (
         (68719476736, 0, '', ()),
     ), (
     ), False, False),
@@ -20,8 +20,8 @@ GROUPS = (
         (32769, 0, '', ()),
     ), (
     ), False, False),
-    # write waitpid time lseek alarm pause ftime dup pipe times signal oldolduname umask dup2 getpgrp sigaction sgetmask ssetmask sigsuspend sigpending getrlimit getrusage gettimeofday select ftruncate setitimer getitimer olduname wait4 sysinfo fsync uname sigprocmask getpgid fchdir _llseek _newselect msync writev getsid fdatasync mlock munlock sched_getparam sched_getscheduler sched_yield sched_get_priority_max sched_get_priority_min sched_rr_get_interval nanosleep mremap poll rt_sigaction rt_sigprocmask rt_sigpending rt_sigtimedwait rt_sigsuspend pwrite64 capget sigaltstack sendfile ugetrlimit readahead madvise mincore sched_getaffinity fadvise64 epoll_create epoll_ctl epoll_wait remap_file_pages timer_create timer_settime timer_gettime timer_getoverrun timer_delete clock_gettime clock_getres clock_nanosleep waitid pselect6 ppoll splice tee vmsplice getcpu epoll_pwait signalfd timerfd_create eventfd sync_file_range2 fallocate timerfd_settime timerfd_gettime signalfd4 eventfd2 epoll_create1 dup3 pipe2 pwritev getsockname getpeername recv recvfrom shutdown sched_getattr mlock2 copy_file_range pwritev2 pkey_alloc pkey_free epoll_pwait2 futex_waitv map_shadow_stack mseal
-    ((4, 7, 13, 19, 27, 29, 35, 41, 42, 43, 48, 59, 60, 63, 65, 67, 68, 69, 72, 73, 76, 77, 78, 82, 93, 104, 105, 109, 114, 116, 118, 122, 126, 132, 133, 140, 142, 144, 146, 147, 148, 150, 151, 155, 157, 158, 159, 160, 161, 162, 163, 167, 173, 174, 175, 176, 178, 180, 183, 185, 186, 190, 191, 205, 206, 223, 233, 236, 237, 238, 239, 240, 241, 242, 243, 244, 246, 247, 248, 272, 280, 281, 283, 284, 285, 302, 303, 305, 306, 307, 308, 309, 311, 312, 313, 314, 315, 316, 317, 321, 331, 332, 336, 337, 338, 356, 378, 379, 381, 384, 385, 441, 449, 453, 462), (
+    # write waitpid time lseek alarm pause ftime dup pipe times signal oldolduname umask dup2 getpgrp sigaction sgetmask ssetmask sigsuspend sigpending getrlimit getrusage gettimeofday select ftruncate fstatfs setitimer getitimer olduname wait4 sysinfo fsync uname sigprocmask getpgid fchdir _llseek _newselect msync writev getsid fdatasync mlock munlock sched_getparam sched_getscheduler sched_yield sched_get_priority_max sched_get_priority_min sched_rr_get_interval nanosleep mremap poll rt_sigaction rt_sigprocmask rt_sigpending rt_sigtimedwait rt_sigsuspend pwrite64 capget sigaltstack sendfile ugetrlimit readahead madvise mincore fgetxattr flistxattr sched_getaffinity fadvise64 epoll_create epoll_ctl epoll_wait remap_file_pages timer_create timer_settime timer_gettime timer_getoverrun timer_delete clock_gettime clock_getres clock_nanosleep fstatfs64 waitid pselect6 ppoll splice tee vmsplice getcpu epoll_pwait signalfd timerfd_create eventfd sync_file_range2 fallocate timerfd_settime timerfd_gettime signalfd4 eventfd2 epoll_create1 dup3 pipe2 pwritev getsockname getpeername recv recvfrom shutdown sched_getattr mlock2 copy_file_range pwritev2 pkey_alloc pkey_free epoll_pwait2 futex_waitv map_shadow_stack mseal
+    ((4, 7, 13, 19, 27, 29, 35, 41, 42, 43, 48, 59, 60, 63, 65, 67, 68, 69, 72, 73, 76, 77, 78, 82, 93, 100, 104, 105, 109, 114, 116, 118, 122, 126, 132, 133, 140, 142, 144, 146, 147, 148, 150, 151, 155, 157, 158, 159, 160, 161, 162, 163, 167, 173, 174, 175, 176, 178, 180, 183, 185, 186, 190, 191, 205, 206, 214, 217, 223, 233, 236, 237, 238, 239, 240, 241, 242, 243, 244, 246, 247, 248, 253, 272, 280, 281, 283, 284, 285, 302, 303, 305, 306, 307, 308, 309, 311, 312, 313, 314, 315, 316, 317, 321, 331, 332, 336, 337, 338, 356, 378, 379, 381, 384, 385, 441, 449, 453, 462), (
         (1, 0, '', ()),
     ), (
     ), False, False),
@@ -76,16 +76,16 @@ GROUPS = (
         (32768, 0, '', ()),
     ), (
     ), False, False),
-    # chdir fstatfs getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr fstatfs64 getxattrat listxattrat
-    ((12, 100, 212, 213, 214, 215, 216, 217, 253, 464, 465), (
+    # chdir
+    ((12,), (
         (2, 0, '', ()),
     ), (
     ), False, False),
     # mknod
     ((14,), (
-        (16, 0, '', ((1, 3584, (0,), False, False),)),
+        (16, 0, '', ((1, 3584, (0,), False, False), (1, 61440, (4096, 8192, 24576), False, False))),
     ), (
-        (16, 1, ()),
+        (24, 1, ()),
     ), False, False),
     # chmod
     ((15,), (
@@ -111,8 +111,8 @@ GROUPS = (
     ), (
         (0, 13, ()),
     ), False, False),
-    # mount umount ptrace acct umount2 chroot sethostname swapon reboot ioperm syslog iopl vhangup vm86 swapoff setdomainname modify_ldt init_module delete_module quotactl pciconfig_read pciconfig_write pciconfig_iobase pivot_root swapcontext rtas sys_debug_setcontext kexec_load spu_run spu_create subpage_prot open_by_handle_at setns process_vm_readv process_vm_writev finit_module kcmp bpf switch_endian kexec_file_load open_tree move_mount fsopen fsconfig fsmount fspick mount_setattr quotactl_fd open_tree_attr listns fchroot
-    ((21, 22, 26, 51, 52, 61, 74, 87, 88, 101, 103, 110, 111, 113, 115, 121, 123, 128, 129, 131, 198, 199, 200, 203, 249, 255, 256, 268, 278, 279, 310, 346, 350, 351, 352, 353, 354, 361, 363, 382, 428, 429, 430, 431, 432, 433, 442, 443, 467, 470, 472), (
+    # mount umount ptrace acct umount2 chroot sethostname swapon reboot ioperm syslog iopl vhangup vm86 swapoff setdomainname modify_ldt init_module delete_module quotactl pciconfig_read pciconfig_write pciconfig_iobase pivot_root swapcontext rtas sys_debug_setcontext kexec_load spu_run spu_create subpage_prot open_by_handle_at setns finit_module bpf switch_endian kexec_file_load open_tree move_mount fsopen fsconfig fsmount fspick mount_setattr quotactl_fd open_tree_attr listns fchroot
+    ((21, 22, 26, 51, 52, 61, 74, 87, 88, 101, 103, 110, 111, 113, 115, 121, 123, 128, 129, 131, 198, 199, 200, 203, 249, 255, 256, 268, 278, 279, 310, 346, 350, 353, 361, 363, 382, 428, 429, 430, 431, 432, 433, 442, 443, 467, 470, 472), (
     ), (
     ), False, False),
     # setuid setgid setreuid setregid setgroups setfsuid setfsgid setresuid setresgid capset
@@ -161,7 +161,7 @@ GROUPS = (
         (2, 0, '', ((1, 4294967295, (536870913, 536870914, 1074292225, 1074296321, 3223348747), False, False),)),
         (4, 0, '', ((1, 4294967295, (2147783689, 2149618701, 3222836278), False, False),)),
         (32, 0, '', ((1, 4294967295, (2148034050,), False, False),)),
-        (256, 0, '', ((1, 4294967295, (35077, 1074033779), False, False),)),
+        (256, 0, '', ((1, 4294967295, (35077, 35088, 35123, 1074033779), False, False),)),
         (12582912, 0, '', ((1, 4294967295, (35088, 35090, 35091, 35093, 35095, 35097, 35099, 35101, 35105, 35111, 35123, 35138), False, False),)),
         (8388608, 0, '', ((1, 4294967295, (35083, 35084, 35092, 35094, 35096, 35098, 35100, 35102, 35106), False, False),)),
         (524288, 0, '', ((1, 4294967295, (21525, 21529, 21534, 21540, 21545, 1074025520, 1074025528, 1074025529, 1074025536, 1074033779, 1074033783, 1074295912, 1075082263), False, False),)),
@@ -179,6 +179,7 @@ GROUPS = (
         (128, 0, '', ((1, 4294967295, (5, 6, 7, 36, 37, 38), False, False),)),
         (8192, 0, '', ((1, 4294967295, (8, 9, 10, 11, 15, 16), False, False),)),
     ), (
+        (0, 22, ((1, 4294967295, (5, 6, 7, 8, 10, 15, 36, 37, 38, 1024, 1026), True, False),)),
     ), False, False),
     # setrlimit
     ((75,), (
@@ -223,11 +224,13 @@ GROUPS = (
     # socketcall
     ((102,), (
         (1, 0, '', ((0, 4294967295, (6, 7, 9, 10, 12, 13), False, False),)),
-        (1792, 0, '', ((0, 4294967295, (2, 3, 11, 16, 20), False, False),)),
+        (1792, 0, '', ((0, 4294967295, (2, 3), False, False),)),
+        (256, 0, '', ((0, 4294967295, (11, 16, 20), False, False),)),
         (768, 0, '', ((0, 4294967295, (4, 5, 18), False, False),)),
         (33555712, 0, '', ((0, 4294967295, (17, 19), False, False),)),
         (256, 37749248, '', ()),
     ), (
+        (0, 38, ()),
     ), False, False),
     # ipc
     ((117,), (
@@ -252,6 +255,7 @@ GROUPS = (
         (32769, 0, '', ((2, 4, (0,), False, False),)),
         (65536, 0, '', ()),
     ), (
+        (32768, 13, ()),
     ), False, False),
     # personality
     ((136,), (
@@ -309,6 +313,12 @@ GROUPS = (
         (32, 0, '', ()),
     ), (
     ), False, False),
+    # getxattr lgetxattr listxattr llistxattr getxattrat listxattrat
+    ((212, 213, 215, 216, 464, 465), (
+        (2, 0, 'unveiled', ()),
+    ), (
+        (2, 95, ()),
+    ), False, False),
     # mq_open mq_unlink mq_timedsend mq_timedreceive mq_notify mq_getsetattr semtimedop semget semctl msgget msgsnd msgrcv msgctl
     ((262, 263, 264, 265, 266, 267, 392, 393, 394, 399, 400, 401, 402), (
         (34359738368, 0, '', ()),
@@ -350,9 +360,9 @@ GROUPS = (
     ), False, False),
     # mknodat
     ((288,), (
-        (16, 0, '', ((2, 3584, (0,), False, False),)),
+        (16, 0, '', ((2, 3584, (0,), False, False), (2, 61440, (4096, 8192, 24576), False, False))),
     ), (
-        (16, 1, ()),
+        (24, 1, ()),
     ), False, False),
     # fchownat
     ((289,), (
@@ -387,6 +397,11 @@ GROUPS = (
     ), (
         (32, 1, ()),
     ), False, False),
+    # get_robust_list
+    ((299,), (
+        (68719476736, 0, '', ((0, 4294967295, (0, 'SELF'), False, False),)),
+    ), (
+    ), False, True),
     # utimensat
     ((304,), (
         (32, 0, '', ((1, 18446744073709551615, (0,), False, True), (3, 4096, (0,), False, False))),
@@ -437,13 +452,15 @@ GROUPS = (
     # send
     ((334,), (
         (1, 0, '', ((3, 536870912, (0,), False, False),)),
-        (12584704, 0, '', ()),
+        (256, 0, '', ()),
+        (12584448, 0, '', ((3, 536870912, (0,), False, False),)),
     ), (
     ), False, False),
     # sendto
     ((335,), (
         (1, 0, '', ((4, 18446744073709551615, (0,), False, True), (3, 536870912, (0,), False, False))),
-        (12584704, 0, '', ()),
+        (256, 0, '', ()),
+        (12584448, 0, '', ((3, 536870912, (0,), False, False),)),
     ), (
     ), False, False),
     # setsockopt
@@ -473,9 +490,10 @@ GROUPS = (
     ), (
         (0, 92, ()),
     ), False, False),
-    # sendmsg sendmmsg
-    ((341, 349), (
-        (29361920, 0, '', ()),
+    # sendmsg
+    ((341,), (
+        (256, 0, '', ()),
+        (29361664, 0, '', ((2, 536870912, (0,), False, False),)),
     ), (
     ), False, False),
     # recvmsg recvmmsg
@@ -487,6 +505,17 @@ GROUPS = (
     ((345,), (
     ), (
         (0, 95, ()),
+    ), False, False),
+    # sendmmsg
+    ((349,), (
+        (256, 0, '', ()),
+        (29361664, 0, '', ((3, 536870912, (0,), False, False),)),
+    ), (
+    ), False, False),
+    # process_vm_readv process_vm_writev kcmp
+    ((351, 352, 354), (
+    ), (
+        (0, 1, ()),
     ), False, False),
     # renameat2
     ((357,), (

@@ -21,9 +21,15 @@ GROUPS = (
         (32, 0, '', ()),
     ), (
     ), False, False),
-    # getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr fstatfs chdir getxattrat listxattrat
-    ((8, 9, 10, 11, 12, 13, 44, 49, 464, 465), (
-        (2, 0, '', ()),
+    # getxattr lgetxattr listxattr llistxattr getxattrat listxattrat
+    ((8, 9, 11, 12, 464, 465), (
+        (2, 0, 'unveiled', ()),
+    ), (
+        (2, 95, ()),
+    ), False, False),
+    # fgetxattr flistxattr eventfd2 epoll_create1 epoll_ctl epoll_pwait dup dup3 fstatfs ftruncate fallocate fchdir pipe2 lseek write writev pwrite64 pwritev sendfile pselect6 ppoll signalfd4 vmsplice splice tee fsync fdatasync sync_file_range timerfd_create timerfd_settime timerfd_gettime capget waitid nanosleep getitimer setitimer timer_create timer_gettime timer_getoverrun timer_settime timer_delete clock_gettime clock_getres clock_nanosleep sched_getscheduler sched_getparam sched_getaffinity sched_yield sched_get_priority_max sched_get_priority_min sched_rr_get_interval sigaltstack rt_sigsuspend rt_sigaction rt_sigprocmask rt_sigpending rt_sigtimedwait times getpgid getsid uname getrlimit getrusage umask getcpu gettimeofday sysinfo getsockname getpeername recvfrom shutdown readahead mremap fadvise64 msync mlock munlock mincore madvise remap_file_pages riscv_hwprobe riscv_flush_icache wait4 sched_getattr mlock2 copy_file_range pwritev2 pkey_alloc pkey_free epoll_pwait2 futex_waitv map_shadow_stack mseal
+    ((10, 13, 19, 20, 21, 22, 23, 24, 44, 46, 47, 50, 59, 62, 64, 66, 68, 70, 71, 72, 73, 74, 75, 76, 77, 82, 83, 84, 85, 86, 87, 90, 95, 101, 102, 103, 107, 108, 109, 110, 111, 113, 114, 115, 120, 121, 123, 124, 125, 126, 127, 132, 133, 134, 135, 136, 137, 153, 155, 156, 160, 163, 165, 166, 168, 169, 179, 204, 205, 207, 210, 213, 216, 223, 227, 228, 229, 232, 233, 234, 258, 259, 260, 275, 284, 285, 287, 289, 290, 441, 449, 453, 462), (
+        (1, 0, '', ()),
     ), (
     ), False, False),
     # getcwd statfs faccessat faccessat2
@@ -32,17 +38,13 @@ GROUPS = (
     ), (
         (0, 13, ()),
     ), False, False),
-    # eventfd2 epoll_create1 epoll_ctl epoll_pwait dup dup3 ftruncate fallocate fchdir pipe2 lseek write writev pwrite64 pwritev sendfile pselect6 ppoll signalfd4 vmsplice splice tee fsync fdatasync sync_file_range timerfd_create timerfd_settime timerfd_gettime capget waitid nanosleep getitimer setitimer timer_create timer_gettime timer_getoverrun timer_settime timer_delete clock_gettime clock_getres clock_nanosleep sched_getscheduler sched_getparam sched_getaffinity sched_yield sched_get_priority_max sched_get_priority_min sched_rr_get_interval sigaltstack rt_sigsuspend rt_sigaction rt_sigprocmask rt_sigpending rt_sigtimedwait times getpgid getsid uname getrlimit getrusage umask getcpu gettimeofday sysinfo getsockname getpeername recvfrom shutdown readahead mremap fadvise64 msync mlock munlock mincore madvise remap_file_pages riscv_hwprobe riscv_flush_icache wait4 sched_getattr mlock2 copy_file_range pwritev2 pkey_alloc pkey_free epoll_pwait2 futex_waitv map_shadow_stack mseal
-    ((19, 20, 21, 22, 23, 24, 46, 47, 50, 59, 62, 64, 66, 68, 70, 71, 72, 73, 74, 75, 76, 77, 82, 83, 84, 85, 86, 87, 90, 95, 101, 102, 103, 107, 108, 109, 110, 111, 113, 114, 115, 120, 121, 123, 124, 125, 126, 127, 132, 133, 134, 135, 136, 137, 153, 155, 156, 160, 163, 165, 166, 168, 169, 179, 204, 205, 207, 210, 213, 216, 223, 227, 228, 229, 232, 233, 234, 258, 259, 260, 275, 284, 285, 287, 289, 290, 441, 449, 453, 462), (
-        (1, 0, '', ()),
-    ), (
-    ), False, False),
     # fcntl
     ((25,), (
         (1, 0, '', ((1, 4294967295, (0, 1, 2, 3, 4, 1027, 1028, 1030, 1031, 1032, 1033, 1034), False, False),)),
         (128, 0, '', ((1, 4294967295, (5, 6, 7, 36, 37, 38), False, False),)),
         (8192, 0, '', ((1, 4294967295, (8, 9, 10, 11, 15, 16), False, False),)),
     ), (
+        (0, 22, ((1, 4294967295, (5, 6, 7, 8, 10, 15, 36, 37, 38, 1024, 1026), True, False),)),
     ), False, False),
     # inotify_init1 inotify_add_watch inotify_rm_watch
     ((26, 27, 28), (
@@ -56,7 +58,7 @@ GROUPS = (
         (2, 0, '', ((1, 4294967295, (1, 2, 2148034049, 2148038145, 3223348747), False, False),)),
         (4, 0, '', ((1, 4294967295, (1074041865, 1075876877, 3222836278), False, False),)),
         (32, 0, '', ((1, 4294967295, (1074292226,), False, False),)),
-        (256, 0, '', ((1, 4294967295, (21521, 35077), False, False),)),
+        (256, 0, '', ((1, 4294967295, (21521, 35077, 35088, 35123), False, False),)),
         (12582912, 0, '', ((1, 4294967295, (35088, 35090, 35091, 35093, 35095, 35097, 35099, 35101, 35105, 35111, 35123, 35138), False, False),)),
         (8388608, 0, '', ((1, 4294967295, (35083, 35084, 35092, 35094, 35096, 35098, 35100, 35102, 35106), False, False),)),
         (524288, 0, '', ((1, 4294967295, (21509, 21519, 21521, 21523, 21525, 21529, 21534, 21540, 21545, 2147767344, 2147767352, 2147767353, 2147767360), False, False),)),
@@ -80,9 +82,9 @@ GROUPS = (
     ), False, False),
     # mknodat
     ((33,), (
-        (16, 0, '', ((2, 3584, (0,), False, False),)),
+        (16, 0, '', ((2, 3584, (0,), False, False), (2, 61440, (4096, 8192, 24576), False, False))),
     ), (
-        (16, 1, ()),
+        (24, 1, ()),
     ), False, False),
     # mkdirat unlinkat symlinkat
     ((34, 35, 36), (
@@ -95,8 +97,8 @@ GROUPS = (
     ), (
         (8, 1, ((4, 4096, (4096,), False, False),)),
     ), False, False),
-    # umount2 mount pivot_root chroot vhangup quotactl acct kexec_load init_module delete_module syslog ptrace reboot sethostname setdomainname swapon swapoff open_by_handle_at setns process_vm_readv process_vm_writev kcmp finit_module bpf kexec_file_load open_tree move_mount fsopen fsconfig fsmount fspick mount_setattr quotactl_fd open_tree_attr listns fchroot
-    ((39, 40, 41, 51, 58, 60, 89, 104, 105, 106, 116, 117, 142, 161, 162, 224, 225, 265, 268, 270, 271, 272, 273, 280, 294, 428, 429, 430, 431, 432, 433, 442, 443, 467, 470, 472), (
+    # umount2 mount pivot_root chroot vhangup quotactl acct kexec_load init_module delete_module syslog ptrace reboot sethostname setdomainname swapon swapoff open_by_handle_at setns finit_module bpf kexec_file_load open_tree move_mount fsopen fsconfig fsmount fspick mount_setattr quotactl_fd open_tree_attr listns fchroot
+    ((39, 40, 41, 51, 58, 60, 89, 104, 105, 106, 116, 117, 142, 161, 162, 224, 225, 265, 268, 273, 280, 294, 428, 429, 430, 431, 432, 433, 442, 443, 467, 470, 472), (
     ), (
     ), False, False),
     # truncate
@@ -105,6 +107,11 @@ GROUPS = (
         (4, 0, 'truncate_judged', ()),
     ), (
         (4, 13, ()),
+    ), False, False),
+    # chdir
+    ((49,), (
+        (2, 0, '', ()),
+    ), (
     ), False, False),
     # fchmod
     ((52,), (
@@ -207,8 +214,8 @@ GROUPS = (
     ), (
         (0, 1, ()),
     ), False, False),
-    # exit exit_group set_tid_address futex set_robust_list get_robust_list restart_syscall rt_sigreturn getresuid getresgid getgroups getpid getppid getuid geteuid getgid getegid gettid munmap getrandom membarrier rseq landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
-    ((93, 94, 96, 98, 99, 100, 128, 139, 148, 150, 158, 172, 173, 174, 175, 176, 177, 178, 215, 278, 283, 293, 444, 445, 446, 454, 455, 456, 471), (
+    # exit exit_group set_tid_address futex set_robust_list restart_syscall rt_sigreturn getresuid getresgid getgroups getpid getppid getuid geteuid getgid getegid gettid munmap getrandom membarrier rseq landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
+    ((93, 94, 96, 98, 99, 128, 139, 148, 150, 158, 172, 173, 174, 175, 176, 177, 178, 215, 278, 283, 293, 444, 445, 446, 454, 455, 456, 471), (
         (68719476736, 0, '', ()),
     ), (
     ), False, False),
@@ -218,6 +225,11 @@ GROUPS = (
     ), (
         (0, 1, ()),
     ), False, False),
+    # get_robust_list
+    ((100,), (
+        (68719476736, 0, '', ((0, 4294967295, (0, 'SELF'), False, False),)),
+    ), (
+    ), False, True),
     # clock_settime settimeofday
     ((112, 170), (
         (131072, 0, '', ()),
@@ -327,7 +339,8 @@ GROUPS = (
     # sendto
     ((206,), (
         (1, 0, '', ((4, 18446744073709551615, (0,), False, True), (3, 536870912, (0,), False, False))),
-        (12584704, 0, '', ()),
+        (256, 0, '', ()),
+        (12584448, 0, '', ((3, 536870912, (0,), False, False),)),
     ), (
     ), False, False),
     # setsockopt
@@ -357,9 +370,10 @@ GROUPS = (
     ), (
         (0, 92, ()),
     ), False, False),
-    # sendmsg sendmmsg
-    ((211, 269), (
-        (29361920, 0, '', ()),
+    # sendmsg
+    ((211,), (
+        (256, 0, '', ()),
+        (29361664, 0, '', ((2, 536870912, (0,), False, False),)),
     ), (
     ), False, False),
     # recvmsg recvmmsg
@@ -391,6 +405,7 @@ GROUPS = (
         (32769, 0, '', ((2, 4, (0,), False, False),)),
         (65536, 0, '', ()),
     ), (
+        (32768, 13, ()),
     ), False, False),
     # mlockall munlockall
     ((230, 231), (
@@ -409,6 +424,17 @@ GROUPS = (
     ((264,), (
     ), (
         (0, 95, ()),
+    ), False, False),
+    # sendmmsg
+    ((269,), (
+        (256, 0, '', ()),
+        (29361664, 0, '', ((3, 536870912, (0,), False, False),)),
+    ), (
+    ), False, False),
+    # process_vm_readv process_vm_writev kcmp
+    ((270, 271, 272), (
+    ), (
+        (0, 1, ()),
     ), False, False),
     # renameat2
     ((276,), (

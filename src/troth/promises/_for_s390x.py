@@ -5,8 +5,8 @@
 NOSYS = 38
 
 GROUPS = (
-    # exit restart_syscall getpid getppid munmap sigreturn rt_sigreturn getuid getgid geteuid getegid getgroups getresuid getresgid gettid futex exit_group set_tid_address set_robust_list get_robust_list getrandom membarrier rseq landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
-    ((1, 7, 20, 64, 91, 119, 173, 199, 200, 201, 202, 205, 209, 211, 236, 238, 248, 252, 304, 305, 349, 356, 383, 444, 445, 446, 454, 455, 456, 471), (
+    # exit restart_syscall getpid getppid munmap sigreturn rt_sigreturn getuid getgid geteuid getegid getgroups getresuid getresgid gettid futex exit_group set_tid_address set_robust_list getrandom membarrier rseq landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
+    ((1, 7, 20, 64, 91, 119, 173, 199, 200, 201, 202, 205, 209, 211, 236, 238, 248, 252, 304, 349, 356, 383, 444, 445, 446, 454, 455, 456, 471), (
         (68719476736, 0, '', ()),
     ), (
     ), False, False),
@@ -20,8 +20,8 @@ GROUPS = (
         (32769, 0, '', ()),
     ), (
     ), False, False),
-    # write lseek alarm pause dup pipe times signal umask dup2 getpgrp sigaction sigsuspend sigpending getrusage gettimeofday ftruncate setitimer getitimer wait4 sysinfo fsync uname sigprocmask getpgid fchdir select msync writev getsid fdatasync mlock munlock sched_getparam sched_getscheduler sched_yield sched_get_priority_max sched_get_priority_min sched_rr_get_interval nanosleep mremap poll rt_sigaction rt_sigprocmask rt_sigpending rt_sigtimedwait rt_sigsuspend pwrite64 capget sigaltstack sendfile getrlimit mincore madvise readahead sched_getaffinity epoll_create epoll_ctl epoll_wait fadvise64 timer_create timer_settime timer_gettime timer_getoverrun timer_delete clock_gettime clock_getres clock_nanosleep remap_file_pages waitid pselect6 ppoll splice sync_file_range tee vmsplice getcpu epoll_pwait fallocate signalfd timerfd eventfd timerfd_create timerfd_settime timerfd_gettime signalfd4 eventfd2 pipe2 dup3 epoll_create1 pwritev sched_getattr getsockname getpeername recvfrom shutdown mlock2 copy_file_range pwritev2 pkey_alloc pkey_free epoll_pwait2 futex_waitv map_shadow_stack mseal
-    ((4, 19, 27, 29, 41, 42, 43, 48, 60, 63, 65, 67, 72, 73, 77, 78, 93, 104, 105, 114, 116, 118, 122, 126, 132, 133, 142, 144, 146, 147, 148, 150, 151, 155, 157, 158, 159, 160, 161, 162, 163, 168, 174, 175, 176, 177, 179, 181, 184, 186, 187, 191, 218, 219, 222, 240, 249, 250, 251, 253, 254, 255, 256, 257, 258, 260, 261, 262, 267, 281, 301, 302, 306, 307, 308, 309, 311, 312, 314, 316, 317, 318, 319, 320, 321, 322, 323, 325, 326, 327, 329, 346, 367, 368, 371, 373, 374, 375, 377, 385, 386, 441, 449, 453, 462), (
+    # write lseek alarm pause dup pipe times signal umask dup2 getpgrp sigaction sigsuspend sigpending getrusage gettimeofday ftruncate fstatfs setitimer getitimer wait4 sysinfo fsync uname sigprocmask getpgid fchdir select msync writev getsid fdatasync mlock munlock sched_getparam sched_getscheduler sched_yield sched_get_priority_max sched_get_priority_min sched_rr_get_interval nanosleep mremap poll rt_sigaction rt_sigprocmask rt_sigpending rt_sigtimedwait rt_sigsuspend pwrite64 capget sigaltstack sendfile getrlimit mincore madvise readahead fgetxattr flistxattr sched_getaffinity epoll_create epoll_ctl epoll_wait fadvise64 timer_create timer_settime timer_gettime timer_getoverrun timer_delete clock_gettime clock_getres clock_nanosleep fstatfs64 remap_file_pages waitid pselect6 ppoll splice sync_file_range tee vmsplice getcpu epoll_pwait fallocate signalfd timerfd eventfd timerfd_create timerfd_settime timerfd_gettime signalfd4 eventfd2 pipe2 dup3 epoll_create1 pwritev sched_getattr getsockname getpeername recvfrom shutdown mlock2 copy_file_range pwritev2 pkey_alloc pkey_free epoll_pwait2 futex_waitv map_shadow_stack mseal
+    ((4, 19, 27, 29, 41, 42, 43, 48, 60, 63, 65, 67, 72, 73, 77, 78, 93, 100, 104, 105, 114, 116, 118, 122, 126, 132, 133, 142, 144, 146, 147, 148, 150, 151, 155, 157, 158, 159, 160, 161, 162, 163, 168, 174, 175, 176, 177, 179, 181, 184, 186, 187, 191, 218, 219, 222, 229, 232, 240, 249, 250, 251, 253, 254, 255, 256, 257, 258, 260, 261, 262, 266, 267, 281, 301, 302, 306, 307, 308, 309, 311, 312, 314, 316, 317, 318, 319, 320, 321, 322, 323, 325, 326, 327, 329, 346, 367, 368, 371, 373, 374, 375, 377, 385, 386, 441, 449, 453, 462), (
         (1, 0, '', ()),
     ), (
     ), False, False),
@@ -76,16 +76,16 @@ GROUPS = (
         (32768, 0, '', ()),
     ), (
     ), False, False),
-    # chdir fstatfs getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr fstatfs64 getxattrat listxattrat
-    ((12, 100, 227, 228, 229, 230, 231, 232, 266, 464, 465), (
+    # chdir
+    ((12,), (
         (2, 0, '', ()),
     ), (
     ), False, False),
     # mknod
     ((14,), (
-        (16, 0, '', ((1, 3584, (0,), False, False),)),
+        (16, 0, '', ((1, 3584, (0,), False, False), (1, 61440, (4096, 8192, 24576), False, False))),
     ), (
-        (16, 1, ()),
+        (24, 1, ()),
     ), False, False),
     # chmod
     ((15,), (
@@ -93,8 +93,8 @@ GROUPS = (
     ), (
         (32, 1, ()),
     ), False, False),
-    # mount umount ptrace acct umount2 chroot sethostname swapon reboot syslog vhangup swapoff setdomainname init_module delete_module quotactl pivot_root kexec_load open_by_handle_at setns process_vm_readv process_vm_writev kcmp finit_module bpf s390_pci_mmio_write s390_pci_mmio_read kexec_file_load open_tree move_mount fsopen fsconfig fsmount fspick mount_setattr quotactl_fd open_tree_attr listns fchroot
-    ((21, 22, 26, 51, 52, 61, 74, 87, 88, 103, 111, 115, 121, 128, 129, 131, 217, 277, 336, 339, 340, 341, 343, 344, 351, 352, 353, 381, 428, 429, 430, 431, 432, 433, 442, 443, 467, 470, 472), (
+    # mount umount ptrace acct umount2 chroot sethostname swapon reboot syslog vhangup swapoff setdomainname init_module delete_module quotactl pivot_root kexec_load open_by_handle_at setns finit_module bpf s390_pci_mmio_write s390_pci_mmio_read kexec_file_load open_tree move_mount fsopen fsconfig fsmount fspick mount_setattr quotactl_fd open_tree_attr listns fchroot
+    ((21, 22, 26, 51, 52, 61, 74, 87, 88, 103, 111, 115, 121, 128, 129, 131, 217, 277, 336, 339, 344, 351, 352, 353, 381, 428, 429, 430, 431, 432, 433, 442, 443, 467, 470, 472), (
     ), (
     ), False, False),
     # utime utimes
@@ -133,7 +133,7 @@ GROUPS = (
         (2, 0, '', ((1, 4294967295, (1, 2, 2148034049, 2148038145, 3223348747), False, False),)),
         (4, 0, '', ((1, 4294967295, (1074041865, 1075876877, 3222836278), False, False),)),
         (32, 0, '', ((1, 4294967295, (1074292226,), False, False),)),
-        (256, 0, '', ((1, 4294967295, (21521, 35077), False, False),)),
+        (256, 0, '', ((1, 4294967295, (21521, 35077, 35088, 35123), False, False),)),
         (12582912, 0, '', ((1, 4294967295, (35088, 35090, 35091, 35093, 35095, 35097, 35099, 35101, 35105, 35111, 35123, 35138), False, False),)),
         (8388608, 0, '', ((1, 4294967295, (35083, 35084, 35092, 35094, 35096, 35098, 35100, 35102, 35106), False, False),)),
         (524288, 0, '', ((1, 4294967295, (21509, 21519, 21521, 21523, 21525, 21529, 21534, 21540, 21545, 2147767344, 2147767352, 2147767353, 2147767360), False, False),)),
@@ -151,6 +151,7 @@ GROUPS = (
         (128, 0, '', ((1, 4294967295, (5, 6, 7, 36, 37, 38), False, False),)),
         (8192, 0, '', ((1, 4294967295, (8, 9, 10, 11, 15, 16), False, False),)),
     ), (
+        (0, 22, ((1, 4294967295, (5, 6, 7, 8, 10, 15, 36, 37, 38, 1024, 1026), True, False),)),
     ), False, False),
     # setrlimit
     ((75,), (
@@ -202,11 +203,13 @@ GROUPS = (
     # socketcall
     ((102,), (
         (1, 0, '', ((0, 4294967295, (6, 7, 9, 10, 12, 13), False, False),)),
-        (1792, 0, '', ((0, 4294967295, (2, 3, 11, 16, 20), False, False),)),
+        (1792, 0, '', ((0, 4294967295, (2, 3), False, False),)),
+        (256, 0, '', ((0, 4294967295, (11, 16, 20), False, False),)),
         (768, 0, '', ((0, 4294967295, (4, 5, 18), False, False),)),
         (33555712, 0, '', ((0, 4294967295, (17, 19), False, False),)),
         (256, 37749248, '', ()),
     ), (
+        (0, 38, ()),
     ), False, False),
     # ipc
     ((117,), (
@@ -231,6 +234,7 @@ GROUPS = (
         (32769, 0, '', ((2, 4, (0,), False, False),)),
         (65536, 0, '', ()),
     ), (
+        (32768, 13, ()),
     ), False, False),
     # personality
     ((136,), (
@@ -300,6 +304,12 @@ GROUPS = (
         (32, 0, '', ()),
     ), (
     ), False, False),
+    # getxattr lgetxattr listxattr llistxattr getxattrat listxattrat
+    ((227, 228, 230, 231, 464, 465), (
+        (2, 0, 'unveiled', ()),
+    ), (
+        (2, 95, ()),
+    ), False, False),
     # tkill
     ((237,), (
         (1, 0, '', ((0, 4294967295, ('SELF',), False, False),)),
@@ -342,9 +352,9 @@ GROUPS = (
     ), False, False),
     # mknodat
     ((290,), (
-        (16, 0, '', ((2, 3584, (0,), False, False),)),
+        (16, 0, '', ((2, 3584, (0,), False, False), (2, 61440, (4096, 8192, 24576), False, False))),
     ), (
-        (16, 1, ()),
+        (24, 1, ()),
     ), False, False),
     # fchownat
     ((291,), (
@@ -385,6 +395,11 @@ GROUPS = (
     ), (
         (0, 1, ()),
     ), False, False),
+    # get_robust_list
+    ((305,), (
+        (68719476736, 0, '', ((0, 4294967295, (0, 'SELF'), False, False),)),
+    ), (
+    ), False, True),
     # utimensat
     ((315,), (
         (32, 0, '', ((1, 18446744073709551615, (0,), False, True), (3, 4096, (0,), False, False))),
@@ -403,6 +418,11 @@ GROUPS = (
     ((335,), (
     ), (
         (0, 95, ()),
+    ), False, False),
+    # process_vm_readv process_vm_writev kcmp
+    ((340, 341, 343), (
+    ), (
+        (0, 1, ()),
     ), False, False),
     # renameat2
     ((347,), (
@@ -427,9 +447,10 @@ GROUPS = (
         (46138624, 0, '', ()),
     ), (
     ), False, False),
-    # sendmmsg sendmsg
-    ((358, 370), (
-        (29361920, 0, '', ()),
+    # sendmmsg
+    ((358,), (
+        (256, 0, '', ()),
+        (29361664, 0, '', ((3, 536870912, (0,), False, False),)),
     ), (
     ), False, False),
     # socket
@@ -495,7 +516,14 @@ GROUPS = (
     # sendto
     ((369,), (
         (1, 0, '', ((4, 18446744073709551615, (0,), False, True), (3, 536870912, (0,), False, False))),
-        (12584704, 0, '', ()),
+        (256, 0, '', ()),
+        (12584448, 0, '', ((3, 536870912, (0,), False, False),)),
+    ), (
+    ), False, False),
+    # sendmsg
+    ((370,), (
+        (256, 0, '', ()),
+        (29361664, 0, '', ((2, 536870912, (0,), False, False),)),
     ), (
     ), False, False),
     # statx

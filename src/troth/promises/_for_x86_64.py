@@ -10,8 +10,8 @@ GROUPS = (
         (32769, 0, '', ()),
     ), (
     ), False, False),
-    # write poll lseek rt_sigaction rt_sigprocmask pwrite64 writev pipe select sched_yield mremap msync mincore madvise dup dup2 pause nanosleep getitimer alarm setitimer sendfile recvfrom shutdown getsockname getpeername wait4 uname fsync fdatasync ftruncate fchdir umask gettimeofday getrlimit getrusage sysinfo times getpgrp getpgid getsid capget rt_sigpending rt_sigtimedwait rt_sigsuspend sigaltstack sched_getparam sched_getscheduler sched_get_priority_max sched_get_priority_min sched_rr_get_interval mlock munlock readahead time sched_getaffinity epoll_create epoll_ctl_old epoll_wait_old remap_file_pages fadvise64 timer_create timer_settime timer_gettime timer_getoverrun timer_delete clock_gettime clock_getres clock_nanosleep epoll_wait epoll_ctl waitid pselect6 ppoll splice tee sync_file_range vmsplice epoll_pwait signalfd timerfd_create eventfd fallocate timerfd_settime timerfd_gettime signalfd4 eventfd2 epoll_create1 dup3 pipe2 pwritev getcpu sched_getattr mlock2 copy_file_range pwritev2 pkey_alloc pkey_free epoll_pwait2 futex_waitv map_shadow_stack mseal
-    ((1, 7, 8, 13, 14, 18, 20, 22, 23, 24, 25, 26, 27, 28, 32, 33, 34, 35, 36, 37, 38, 40, 45, 48, 51, 52, 61, 63, 74, 75, 77, 81, 95, 96, 97, 98, 99, 100, 111, 121, 124, 125, 127, 128, 130, 131, 143, 145, 146, 147, 148, 149, 150, 187, 201, 204, 213, 214, 215, 216, 221, 222, 223, 224, 225, 226, 228, 229, 230, 232, 233, 247, 270, 271, 275, 276, 277, 278, 281, 282, 283, 284, 285, 286, 287, 289, 290, 291, 292, 293, 296, 309, 315, 325, 326, 328, 330, 331, 441, 449, 453, 462), (
+    # write poll lseek rt_sigaction rt_sigprocmask pwrite64 writev pipe select sched_yield mremap msync mincore madvise dup dup2 pause nanosleep getitimer alarm setitimer sendfile recvfrom shutdown getsockname getpeername wait4 uname fsync fdatasync ftruncate fchdir umask gettimeofday getrlimit getrusage sysinfo times getpgrp getpgid getsid capget rt_sigpending rt_sigtimedwait rt_sigsuspend sigaltstack fstatfs sched_getparam sched_getscheduler sched_get_priority_max sched_get_priority_min sched_rr_get_interval mlock munlock readahead fgetxattr flistxattr time sched_getaffinity epoll_create epoll_ctl_old epoll_wait_old remap_file_pages fadvise64 timer_create timer_settime timer_gettime timer_getoverrun timer_delete clock_gettime clock_getres clock_nanosleep epoll_wait epoll_ctl waitid pselect6 ppoll splice tee sync_file_range vmsplice epoll_pwait signalfd timerfd_create eventfd fallocate timerfd_settime timerfd_gettime signalfd4 eventfd2 epoll_create1 dup3 pipe2 pwritev getcpu sched_getattr mlock2 copy_file_range pwritev2 pkey_alloc pkey_free epoll_pwait2 futex_waitv map_shadow_stack mseal
+    ((1, 7, 8, 13, 14, 18, 20, 22, 23, 24, 25, 26, 27, 28, 32, 33, 34, 35, 36, 37, 38, 40, 45, 48, 51, 52, 61, 63, 74, 75, 77, 81, 95, 96, 97, 98, 99, 100, 111, 121, 124, 125, 127, 128, 130, 131, 138, 143, 145, 146, 147, 148, 149, 150, 187, 193, 196, 201, 204, 213, 214, 215, 216, 221, 222, 223, 224, 225, 226, 228, 229, 230, 232, 233, 247, 270, 271, 275, 276, 277, 278, 281, 282, 283, 284, 285, 286, 287, 289, 290, 291, 292, 293, 296, 309, 315, 325, 326, 328, 330, 331, 441, 449, 453, 462), (
         (1, 0, '', ()),
     ), (
     ), False, False),
@@ -61,9 +61,10 @@ GROUPS = (
         (32769, 0, '', ((2, 4, (0,), False, False),)),
         (65536, 0, '', ()),
     ), (
+        (32768, 13, ()),
     ), False, False),
-    # munmap rt_sigreturn getpid exit getuid getgid geteuid getegid getppid getgroups getresuid getresgid gettid futex set_tid_address restart_syscall exit_group set_robust_list get_robust_list getrandom membarrier rseq uretprobe uprobe landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
-    ((11, 15, 39, 60, 102, 104, 107, 108, 110, 115, 118, 120, 186, 202, 218, 219, 231, 273, 274, 318, 324, 334, 335, 336, 444, 445, 446, 454, 455, 456, 471), (
+    # munmap rt_sigreturn getpid exit getuid getgid geteuid getegid getppid getgroups getresuid getresgid gettid futex set_tid_address restart_syscall exit_group set_robust_list getrandom membarrier rseq uretprobe uprobe landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
+    ((11, 15, 39, 60, 102, 104, 107, 108, 110, 115, 118, 120, 186, 202, 218, 219, 231, 273, 318, 324, 334, 335, 336, 444, 445, 446, 454, 455, 456, 471), (
         (68719476736, 0, '', ()),
     ), (
     ), False, False),
@@ -73,7 +74,7 @@ GROUPS = (
         (2, 0, '', ((1, 4294967295, (1, 2, 2148034049, 2148038145, 3223348747), False, False),)),
         (4, 0, '', ((1, 4294967295, (1074041865, 1075876877, 3222836278), False, False),)),
         (32, 0, '', ((1, 4294967295, (1074292226,), False, False),)),
-        (256, 0, '', ((1, 4294967295, (21521, 35077), False, False),)),
+        (256, 0, '', ((1, 4294967295, (21521, 35077, 35088, 35123), False, False),)),
         (12582912, 0, '', ((1, 4294967295, (35088, 35090, 35091, 35093, 35095, 35097, 35099, 35101, 35105, 35111, 35123, 35138), False, False),)),
         (8388608, 0, '', ((1, 4294967295, (35083, 35084, 35092, 35094, 35096, 35098, 35100, 35102, 35106), False, False),)),
         (524288, 0, '', ((1, 4294967295, (21509, 21519, 21521, 21523, 21525, 21529, 21534, 21540, 21545, 2147767344, 2147767352, 2147767353, 2147767360), False, False),)),
@@ -127,12 +128,14 @@ GROUPS = (
     # sendto
     ((44,), (
         (1, 0, '', ((4, 18446744073709551615, (0,), False, True), (3, 536870912, (0,), False, False))),
-        (12584704, 0, '', ()),
+        (256, 0, '', ()),
+        (12584448, 0, '', ((3, 536870912, (0,), False, False),)),
     ), (
     ), False, False),
-    # sendmsg sendmmsg
-    ((46, 307), (
-        (29361920, 0, '', ()),
+    # sendmsg
+    ((46,), (
+        (256, 0, '', ()),
+        (29361664, 0, '', ((2, 536870912, (0,), False, False),)),
     ), (
     ), False, False),
     # recvmsg recvmmsg
@@ -212,6 +215,7 @@ GROUPS = (
         (128, 0, '', ((1, 4294967295, (5, 6, 7, 36, 37, 38), False, False),)),
         (8192, 0, '', ((1, 4294967295, (8, 9, 10, 11, 15, 16), False, False),)),
     ), (
+        (0, 22, ((1, 4294967295, (5, 6, 7, 8, 10, 15, 36, 37, 38, 1024, 1026), True, False),)),
     ), False, False),
     # flock
     ((73,), (
@@ -231,8 +235,8 @@ GROUPS = (
     ), (
         (0, 13, ()),
     ), False, False),
-    # chdir fstatfs getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr getxattrat listxattrat
-    ((80, 138, 191, 192, 193, 194, 195, 196, 464, 465), (
+    # chdir
+    ((80,), (
         (2, 0, '', ()),
     ), (
     ), False, False),
@@ -281,8 +285,8 @@ GROUPS = (
     ), (
         (32, 1, ()),
     ), False, True),
-    # ptrace syslog vhangup modify_ldt pivot_root chroot acct mount umount2 swapon swapoff reboot sethostname setdomainname iopl ioperm init_module delete_module quotactl kexec_load open_by_handle_at setns process_vm_readv process_vm_writev kcmp finit_module kexec_file_load bpf open_tree move_mount fsopen fsconfig fsmount fspick mount_setattr quotactl_fd open_tree_attr listns fchroot
-    ((101, 103, 153, 154, 155, 161, 163, 165, 166, 167, 168, 169, 170, 171, 172, 173, 175, 176, 179, 246, 304, 308, 310, 311, 312, 313, 320, 321, 428, 429, 430, 431, 432, 433, 442, 443, 467, 470, 472), (
+    # ptrace syslog vhangup modify_ldt pivot_root chroot acct mount umount2 swapon swapoff reboot sethostname setdomainname iopl ioperm init_module delete_module quotactl kexec_load open_by_handle_at setns finit_module kexec_file_load bpf open_tree move_mount fsopen fsconfig fsmount fspick mount_setattr quotactl_fd open_tree_attr listns fchroot
+    ((101, 103, 153, 154, 155, 161, 163, 165, 166, 167, 168, 169, 170, 171, 172, 173, 175, 176, 179, 246, 304, 308, 313, 320, 321, 428, 429, 430, 431, 432, 433, 442, 443, 467, 470, 472), (
     ), (
     ), False, False),
     # setuid setgid setreuid setregid setgroups setresuid setresgid setfsuid setfsgid capset
@@ -305,9 +309,9 @@ GROUPS = (
     ), False, False),
     # mknod
     ((133,), (
-        (16, 0, '', ((1, 3584, (0,), False, False),)),
+        (16, 0, '', ((1, 3584, (0,), False, False), (1, 61440, (4096, 8192, 24576), False, False))),
     ), (
-        (16, 1, ()),
+        (24, 1, ()),
     ), False, False),
     # uselib sysfs _sysctl create_module get_kernel_syms query_module nfsservctl getpmsg putpmsg afs_syscall tuxcall security io_setup io_destroy io_getevents io_submit io_cancel lookup_dcookie vserver mbind set_mempolicy get_mempolicy add_key request_key keyctl migrate_pages move_pages perf_event_open fanotify_init fanotify_mark userfaultfd io_pgetevents io_uring_setup io_uring_enter io_uring_register pidfd_getfd process_madvise memfd_secret process_mrelease set_mempolicy_home_node statmount listmount lsm_get_self_attr lsm_set_self_attr lsm_list_modules
     ((134, 139, 156, 174, 177, 178, 180, 181, 182, 183, 184, 185, 206, 207, 208, 209, 210, 212, 236, 237, 238, 239, 248, 249, 250, 256, 279, 298, 300, 301, 323, 333, 425, 426, 427, 438, 440, 447, 448, 450, 457, 458, 459, 460, 461), (
@@ -386,6 +390,12 @@ GROUPS = (
         (32, 0, '', ()),
     ), (
     ), False, False),
+    # getxattr lgetxattr listxattr llistxattr getxattrat listxattrat
+    ((191, 192, 194, 195, 464, 465), (
+        (2, 0, 'unveiled', ()),
+    ), (
+        (2, 95, ()),
+    ), False, False),
     # tkill
     ((200,), (
         (1, 0, '', ((0, 4294967295, ('SELF',), False, False),)),
@@ -423,9 +433,9 @@ GROUPS = (
     ), False, False),
     # mknodat
     ((259,), (
-        (16, 0, '', ((2, 3584, (0,), False, False),)),
+        (16, 0, '', ((2, 3584, (0,), False, False), (2, 61440, (4096, 8192, 24576), False, False))),
     ), (
-        (16, 1, ()),
+        (24, 1, ()),
     ), False, False),
     # fchownat
     ((260,), (
@@ -466,6 +476,11 @@ GROUPS = (
     ), (
         (0, 1, ()),
     ), False, False),
+    # get_robust_list
+    ((274,), (
+        (68719476736, 0, '', ((0, 4294967295, (0, 'SELF'), False, False),)),
+    ), (
+    ), False, True),
     # utimensat
     ((280,), (
         (32, 0, '', ((1, 18446744073709551615, (0,), False, True), (3, 4096, (0,), False, False))),
@@ -484,6 +499,17 @@ GROUPS = (
     ((303,), (
     ), (
         (0, 95, ()),
+    ), False, False),
+    # sendmmsg
+    ((307,), (
+        (256, 0, '', ()),
+        (29361664, 0, '', ((3, 536870912, (0,), False, False),)),
+    ), (
+    ), False, False),
+    # process_vm_readv process_vm_writev kcmp
+    ((310, 311, 312), (
+    ), (
+        (0, 1, ()),
     ), False, False),
     # renameat2
     ((316,), (

@@ -27,7 +27,7 @@ EVERYWHERE: Final = (
     # open(2) that creates is paid for by cpath together with what the descriptor may do.
     ("MAKE_REG",                CPATH, RPATH),
     ("MAKE_REG",                CPATH, WPATH),
-    ("MAKE_CHAR MAKE_BLOCK MAKE_FIFO MAKE_REG MAKE_SOCK", DPATH, 0),   # mknod(2) makes all of these
+    ("MAKE_CHAR MAKE_BLOCK MAKE_FIFO",    DPATH, 0),
     ("MAKE_SOCK RESOLVE_UNIX",  UNIX, 0),
     ("EXECUTE",                 EXEC, RPATH),           # the kernel asks for READ_FILE too when it executes
 )  # fmt: skip

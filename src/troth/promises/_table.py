@@ -123,7 +123,7 @@ ROWS: Final = (
     row("exit",           ALWAYS),
     row("restart",        ALWAYS),           # returning from a handler is not a request
     row("futex",          ALWAYS),           # locks held at exit
-    row("robust_list",    ALWAYS),
+    row("robust_list",    ALWAYS, one_of("pid", "0 SELF")),
     row("tid_address",    ALWAYS),
     row("rseq",           ALWAYS),
     row("membarrier",     ALWAYS),           # musl and runtimes synchronise threads with it
@@ -161,9 +161,10 @@ ROWS: Final = (
     row("timerfd",        STDIO),
 
     # Memory; executable memory has its own promise.
+    row("mmap",           STDIO | EXEC, lacks("prot", "PROT_EXEC")),
     # s390x passes all six arguments behind one pointer and has no other call: there the promise of
     # prot_exec is kept by mprotect alone (docs/limits.md).
-    row("mmap",           STDIO | EXEC, lacks("prot", "PROT_EXEC"), only=("mmap", "mmap2", "mmap@s390x")),
+    row("mmap",           STDIO | EXEC, only=("mmap@s390x",)),
     row("mprotect",       STDIO | EXEC, lacks("prot", "PROT_EXEC")),
     row("mremap",         STDIO),
     row("madvise",        STDIO),
@@ -279,9 +280,9 @@ ROWS: Final = (
     row("chdir",          RPATH),
     row("getdents",       RPATH | PS),
     row("statfs",         RPATH),
-    row("fstatfs",        RPATH),
-    row("getxattr",       RPATH),
-    row("fgetxattr",      RPATH),
+    row("fstatfs",        STDIO),
+    row("getxattr",       RPATH, when="unveiled"),   # attributes hold data, which the veil hides
+    row("fgetxattr",      STDIO),
     row("file_getattr",   RPATH),
     row("cachestat",      RPATH),
     row("inotify",        RPATH, when="unveiled"),   # it would tell of what the veil hides
@@ -300,7 +301,7 @@ ROWS: Final = (
     row("unlink",         CPATH),
     row("mkdir",          CPATH),
     row("rmdir",          CPATH),
-    row("mknod",          DPATH, lacks("mode", SETID_BITS)),
+    row("mknod",          DPATH, lacks("mode", SETID_BITS), masked_in("mode", "S_IFMT", "S_IFIFO S_IFCHR S_IFBLK")),   # a regular file takes cpath
 
     # Attributes. A descriptor says which file is meant; a path would escape a veil.
     row("fchmod",         FATTR, lacks("mode", SETID_BITS)),
@@ -370,8 +371,11 @@ ROWS: Final = (
     row("bind",           INET | UNIX | DNS | ROUTE | WROUTE),  # musl's resolver binds its query socket
     row("listen",         INET | UNIX),
     row("accept",         INET | UNIX),
-    row("sendto",         INET | UNIX | DNS | ROUTE | WROUTE),
-    row("sendmsg",        INET | UNIX | DNS | ROUTE | WROUTE | SENDFD),   # the address is behind a pointer, so stdio cannot have it
+    # MSG_FASTOPEN connects, also past Landlock's ports: only who may connect anywhere has it.
+    row("sendto",         INET),
+    row("sendto",         UNIX | DNS | ROUTE | WROUTE, lacks("flags", "MSG_FASTOPEN")),
+    row("sendmsg",        INET),
+    row("sendmsg",        UNIX | DNS | ROUTE | WROUTE | SENDFD, lacks("flags", "MSG_FASTOPEN")),   # the address is behind a pointer, so stdio cannot have it
     row("recvmsg",        INET | DNS | ROUTE | WROUTE | RECVFD),          # SCM_RIGHTS is behind a pointer: unix alone cannot have it
     row("setsockopt",     INET, one_of("level", "SOL_SOCKET"),
                           one_of("name", "SO_REUSEADDR SO_TYPE SO_DONTROUTE SO_BROADCAST SO_KEEPALIVE SO_OOBINLINE SO_PRIORITY SO_LINGER "
@@ -400,7 +404,7 @@ ROWS: Final = (
     row("setsockopt",     MCAST, one_of("level", "IPPROTO_IPV6"), one_of("name", "IPV6_MULTICAST_IF IPV6_MULTICAST_HOPS IPV6_MULTICAST_LOOP "
                           "IPV6_ADD_MEMBERSHIP IPV6_DROP_MEMBERSHIP IPV6_MULTICAST_ALL "
                           "MCAST_JOIN_GROUP MCAST_LEAVE_GROUP MCAST_JOIN_SOURCE_GROUP MCAST_LEAVE_SOURCE_GROUP"), also=INET),
-    row("ioctl",          INET, one_of("request", "SIOCATMARK SIOCOUTQ")),
+    row("ioctl",          INET, one_of("request", "SIOCATMARK SIOCOUTQ SIOCGIFINDEX SIOCGIFNAME")),
     row("ioctl",          ROUTE | WROUTE, one_of("request", "SIOCGIFCONF SIOCGIFNAME SIOCGIFFLAGS SIOCGIFADDR SIOCGIFDSTADDR SIOCGIFBRDADDR "
                           "SIOCGIFNETMASK SIOCGIFMETRIC SIOCGIFMTU SIOCGIFHWADDR SIOCGIFINDEX SIOCGIFTXQLEN")),
     row("ioctl",          WROUTE, one_of("request", "SIOCSIFFLAGS SIOCSIFADDR SIOCSIFDSTADDR SIOCSIFBRDADDR SIOCSIFNETMASK SIOCSIFMETRIC "
@@ -408,7 +412,8 @@ ROWS: Final = (
     # i386's glibc knows no other way to its sockets. Where the call number tells enough it is judged; socket() itself
     # hides its domain, so it takes every promise that has one.
     row("socketcall",     STDIO, one_of("call", "SYS_SHUTDOWN SYS_GETSOCKNAME SYS_GETPEERNAME SYS_SEND SYS_RECV SYS_RECVFROM")),
-    row("socketcall",     INET | UNIX | DNS, one_of("call", "SYS_CONNECT SYS_BIND SYS_SENDTO SYS_SENDMSG SYS_SENDMMSG")),
+    row("socketcall",     INET | UNIX | DNS, one_of("call", "SYS_CONNECT SYS_BIND")),
+    row("socketcall",     INET, one_of("call", "SYS_SENDTO SYS_SENDMSG SYS_SENDMMSG")),     # flags may say MSG_FASTOPEN
     row("socketcall",     INET | UNIX, one_of("call", "SYS_LISTEN SYS_ACCEPT SYS_ACCEPT4")),
     row("socketcall",     INET | DNS | RECVFD, one_of("call", "SYS_RECVMSG SYS_RECVMMSG")),
     row("socketcall",     INET, also=UNIX | ROUTE | RECVFD),
@@ -467,7 +472,7 @@ ANSWERS: Final = (
     answer("open",        "EPERM", has("flags", "O_CREAT"), has("mode", "0o1000"), held=CPATH),
     answer("chmod",       "EPERM", held=FATTR),
     answer("fchmod",      "EPERM", held=FATTR),
-    answer("mknod",       "EPERM", held=DPATH),
+    answer("mknod",       "EPERM", held=DPATH | CPATH),
     answer("chown",       "EPERM", held=FATTR),           # as OpenBSD: an errno, not a violation
     answer("fchown",      "EPERM", held=FATTR),
     answer("utime",       "EPERM", held=FATTR),
@@ -480,6 +485,11 @@ ANSWERS: Final = (
     answer("ioctl",       "ENOTTY", one_of("request", IOCTL_TTY_GET)),
     answer("ioctl",       "ENOTTY", one_of("request", "FS_IOC_GETFLAGS FS_IOC_FIEMAP FIGETBSZ")),
     answer("ioctl",       "EOPNOTSUPP", one_of("request", "FICLONE FICLONERANGE FIDEDUPERANGE")),
+    answer("fcntl",       "EINVAL", not_one_of("cmd", FCNTL_LOCK + " F_SETOWN F_SETOWN_EX F_SETSIG F_NOTIFY F_SETLEASE")),   # a command of a later kernel
+    answer("mprotect",    "EACCES", held=EXEC),            # what SELinux answers a loader that relocates code
+    answer("debug",       "EPERM"),                        # unwinders and drivers use these on themselves
+    answer("socketcall",  "ENOSYS"),                       # libc has the direct calls, or none
+    answer("getxattr",    "EOPNOTSUPP", held=RPATH),       # what a file system says that has none
     answer("prctl",       "EINVAL"),                       # what a kernel says that does not know the option
     answer("arch_prctl",  "EINVAL"),
     answer("setsockopt",  "ENOPROTOOPT"),

@@ -145,6 +145,8 @@ def plan(request: Request, kernel: Kernel) -> Plan:
     if not setting.judged and request.promises & LIBC_FILES and not request.promises & RPATH:
         names = " ".join(words(request.promises & _NEED_FILES)) or "stdio"
         notes.append(f"`{names}` cannot open the files of libc: without Landlock only `rpath` opens files")
+    if ruleset is None and request.promises & WPATH:
+        notes.append("other processes' memory is in reach of `wpath` through /proc, which only Landlock closes")
     if setting.judged and not setting.truncate_judged and not request.promises & WPATH:
         notes.append("/dev/null cannot be opened with O_TRUNC (Landlock ABI below 3)")
     if request.programs and not request.promises & EXEC and ruleset is None:
@@ -168,8 +170,6 @@ def _ruleset(request: Request, version: int) -> Ruleset | None:
     rules: list[Grant] = []
     if request.veil is None and version < landlock.REFER_ABI and promises & CPATH:
         handled = 0  # ABI 1 cannot allow renaming across directories; the filter judges the flags instead
-    elif request.veil is None and promises & _ALL_PATHS == _ALL_PATHS and not request.programs:
-        handled = 0  # everything on every path; what can be executed is the filter's to say
     else:
         rules = [
             grant.replace(rights=grant.rights & handled)
