@@ -32,6 +32,7 @@ bench: $(VENV)/.test-ready
 gen: $(VENV)/.test-ready
 	$(BIN)/python tools/gen_abi.py
 	$(BIN)/python tools/gen_promises.py
+	$(BIN)/python tools/gen_docs.py
 
 docs: $(VENV)/.test-ready
 	$(BIN)/python tools/gen_docs.py

@@ -66,8 +66,9 @@ def main() -> int:
                 if stream.read() != wanted:
                     stale.append(path)
         else:
-            with open(path, "w") as stream:
+            with open(f"{path}.new", "w") as stream:
                 stream.write(wanted)
+            os.replace(f"{path}.new", path)  # a program that starts meanwhile finds the old one or the new
     for path in stale:
         print(f"{os.path.relpath(path, TOP)} is not what the tables say; run tools/gen_promises.py", file=sys.stderr)
     return 1 if stale else 0

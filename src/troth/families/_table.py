@@ -183,8 +183,13 @@ FAMILIES: Final = (
     family("ioprio_set",    "Set input/output priority.", "ioprio_set"),
     family("exec",          "Start another program in this process.", "execve execveat"),
     family("setuid",        "Change user and group ids.",
-           "setuid setuid32 setgid setgid32 setreuid setreuid32 setregid setregid32 setresuid setresuid32 setresgid setresgid32 "
-           "setfsuid setfsuid32 setfsgid setfsgid32 setgroups setgroups32"),
+           "setuid setuid32 setgid setgid32 setfsuid setfsuid32 setfsgid setfsgid32 setgroups setgroups32"),
+    family("setresuid",     "Change several user ids; -1 leaves one.",
+           member("setresuid", ruid=0, euid=1, suid=2), member("setresuid32", ruid=0, euid=1, suid=2),
+           member("setreuid", ruid=0, euid=1, fixed={"suid": "-1"}), member("setreuid32", ruid=0, euid=1, fixed={"suid": "-1"})),
+    family("setresgid",     "Change several group ids; -1 leaves one.",
+           member("setresgid", rgid=0, egid=1, sgid=2), member("setresgid32", rgid=0, egid=1, sgid=2),
+           member("setregid", rgid=0, egid=1, fixed={"sgid": "-1"}), member("setregid32", rgid=0, egid=1, fixed={"sgid": "-1"})),
     family("capset",        "Change capabilities.", "capset"),
 
     # Files by path.

@@ -115,8 +115,8 @@ GROUPS = (
     ((21, 22, 26, 51, 52, 61, 74, 87, 88, 101, 103, 110, 111, 113, 115, 121, 123, 128, 129, 131, 166, 217, 283, 342, 346, 350, 357, 428, 429, 430, 431, 432, 433, 442, 443, 467, 470, 472), (
     ), (
     ), False, False),
-    # setuid setgid setreuid setregid setgroups setfsuid setfsgid setresuid setresgid capset setreuid32 setregid32 setgroups32 setresuid32 setresgid32 setuid32 setgid32 setfsuid32 setfsgid32
-    ((23, 46, 70, 71, 81, 138, 139, 164, 170, 185, 203, 204, 206, 208, 210, 213, 214, 215, 216), (
+    # setuid setgid setgroups setfsuid setfsgid capset setgroups32 setuid32 setgid32 setfsuid32 setfsgid32
+    ((23, 46, 81, 138, 139, 185, 206, 213, 214, 215, 216), (
         (16384, 0, '', ()),
     ), (
     ), False, False),
@@ -181,6 +181,18 @@ GROUPS = (
     ), (
         (0, 22, ((1, 4294967295, (5, 6, 7, 8, 10, 12, 13, 14, 15, 36, 37, 38, 1024, 1026), True, False),)),
     ), False, False),
+    # setreuid setreuid32
+    ((70, 203), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('UID', 4294967295), False, False), (1, 4294967295, ('UID', 4294967295), False, False))),
+    ), (
+    ), False, True),
+    # setregid setregid32
+    ((71, 204), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('GIDS', 4294967295), False, False), (1, 4294967295, ('GIDS', 4294967295), False, False))),
+    ), (
+    ), False, True),
     # setrlimit
     ((75,), (
         (24576, 0, '', ()),
@@ -277,6 +289,18 @@ GROUPS = (
     ), (
         (0, 1, ()),
     ), False, False),
+    # setresuid setresuid32
+    ((164, 208), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('UID', 4294967295), False, False), (1, 4294967295, ('UID', 4294967295), False, False), (2, 4294967295, ('UID', 4294967295), False, False))),
+    ), (
+    ), False, True),
+    # setresgid setresgid32
+    ((170, 210), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('GIDS', 4294967295), False, False), (1, 4294967295, ('GIDS', 4294967295), False, False), (2, 4294967295, ('GIDS', 4294967295), False, False))),
+    ), (
+    ), False, True),
     # prctl
     ((172,), (
         (68719476736, 0, '', ((0, 4294967295, (21, 22, 38, 39), False, False),)),

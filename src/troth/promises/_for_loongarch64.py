@@ -203,8 +203,8 @@ GROUPS = (
     ), (
         (32, 1, ()),
     ), False, False),
-    # capset setregid setgid setreuid setuid setresuid setresgid setfsuid setfsgid setgroups
-    ((91, 143, 144, 145, 146, 147, 149, 151, 152, 159), (
+    # capset setgid setuid setfsuid setfsgid setgroups
+    ((91, 144, 146, 151, 152, 159), (
         (16384, 0, '', ()),
     ), (
     ), False, False),
@@ -265,6 +265,30 @@ GROUPS = (
         (24576, 0, '', ()),
     ), (
     ), False, False),
+    # setregid
+    ((143,), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('GIDS', 4294967295), False, False), (1, 4294967295, ('GIDS', 4294967295), False, False))),
+    ), (
+    ), False, True),
+    # setreuid
+    ((145,), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('UID', 4294967295), False, False), (1, 4294967295, ('UID', 4294967295), False, False))),
+    ), (
+    ), False, True),
+    # setresuid
+    ((147,), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('UID', 4294967295), False, False), (1, 4294967295, ('UID', 4294967295), False, False), (2, 4294967295, ('UID', 4294967295), False, False))),
+    ), (
+    ), False, True),
+    # setresgid
+    ((149,), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('GIDS', 4294967295), False, False), (1, 4294967295, ('GIDS', 4294967295), False, False), (2, 4294967295, ('GIDS', 4294967295), False, False))),
+    ), (
+    ), False, True),
     # prctl
     ((167,), (
         (68719476736, 0, '', ((0, 4294967295, (21, 22, 38, 39), False, False),)),

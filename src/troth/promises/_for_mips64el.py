@@ -289,11 +289,35 @@ GROUPS = (
     ((5099, 5101, 5150, 5151, 5156, 5158, 5160, 5161, 5162, 5163, 5164, 5165, 5166, 5168, 5169, 5172, 5199, 5270, 5299, 5303, 5307, 5315, 5428, 5429, 5430, 5431, 5432, 5433, 5442, 5443, 5467, 5470, 5472), (
     ), (
     ), False, False),
-    # setuid setgid setreuid setregid setgroups setresuid setresgid setfsuid setfsgid capset
-    ((5103, 5104, 5111, 5112, 5114, 5115, 5117, 5120, 5121, 5124), (
+    # setuid setgid setgroups setfsuid setfsgid capset
+    ((5103, 5104, 5114, 5120, 5121, 5124), (
         (16384, 0, '', ()),
     ), (
     ), False, False),
+    # setreuid
+    ((5111,), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('UID', 4294967295), False, False), (1, 4294967295, ('UID', 4294967295), False, False))),
+    ), (
+    ), False, True),
+    # setregid
+    ((5112,), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('GIDS', 4294967295), False, False), (1, 4294967295, ('GIDS', 4294967295), False, False))),
+    ), (
+    ), False, True),
+    # setresuid
+    ((5115,), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('UID', 4294967295), False, False), (1, 4294967295, ('UID', 4294967295), False, False), (2, 4294967295, ('UID', 4294967295), False, False))),
+    ), (
+    ), False, True),
+    # setresgid
+    ((5117,), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('GIDS', 4294967295), False, False), (1, 4294967295, ('GIDS', 4294967295), False, False), (2, 4294967295, ('GIDS', 4294967295), False, False))),
+    ), (
+    ), False, True),
     # rt_sigqueueinfo tgkill rt_tgsigqueueinfo
     ((5127, 5225, 5291), (
         (1, 0, '', ((0, 4294967295, ('SELF',), False, False),)),

@@ -274,8 +274,8 @@ GROUPS = (
         (8192, 0, '', ()),
     ), (
     ), False, True),
-    # capset setreuid setregid setgroups setresuid setresgid setuid setgid setfsuid setfsgid
-    ((185, 203, 204, 206, 208, 210, 213, 214, 215, 216), (
+    # capset setgroups setuid setgid setfsuid setfsgid
+    ((185, 206, 213, 214, 215, 216), (
         (16384, 0, '', ()),
     ), (
     ), False, False),
@@ -286,12 +286,36 @@ GROUPS = (
     ), (
         (32, 1, ()),
     ), False, True),
+    # setreuid
+    ((203,), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('UID', 4294967295), False, False), (1, 4294967295, ('UID', 4294967295), False, False))),
+    ), (
+    ), False, True),
+    # setregid
+    ((204,), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('GIDS', 4294967295), False, False), (1, 4294967295, ('GIDS', 4294967295), False, False))),
+    ), (
+    ), False, True),
     # fchown
     ((207,), (
         (32, 0, '', ((1, 4294967295, ('UID', 4294967295), False, False), (2, 4294967295, ('GIDS', 4294967295), False, False))),
         (64, 0, '', ()),
     ), (
         (32, 1, ()),
+    ), False, True),
+    # setresuid
+    ((208,), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('UID', 4294967295), False, False), (1, 4294967295, ('UID', 4294967295), False, False), (2, 4294967295, ('UID', 4294967295), False, False))),
+    ), (
+    ), False, True),
+    # setresgid
+    ((210,), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('GIDS', 4294967295), False, False), (1, 4294967295, ('GIDS', 4294967295), False, False), (2, 4294967295, ('GIDS', 4294967295), False, False))),
+    ), (
     ), False, True),
     # setxattr lsetxattr removexattr lremovexattr setxattrat removexattrat
     ((224, 225, 233, 234, 463, 466), (

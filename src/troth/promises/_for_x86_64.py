@@ -289,11 +289,35 @@ GROUPS = (
     ((101, 103, 153, 154, 155, 161, 163, 165, 166, 167, 168, 169, 170, 171, 172, 173, 175, 176, 179, 246, 304, 308, 313, 320, 321, 428, 429, 430, 431, 432, 433, 442, 443, 467, 470, 472), (
     ), (
     ), False, False),
-    # setuid setgid setreuid setregid setgroups setresuid setresgid setfsuid setfsgid capset
-    ((105, 106, 113, 114, 116, 117, 119, 122, 123, 126), (
+    # setuid setgid setgroups setfsuid setfsgid capset
+    ((105, 106, 116, 122, 123, 126), (
         (16384, 0, '', ()),
     ), (
     ), False, False),
+    # setreuid
+    ((113,), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('UID', 4294967295), False, False), (1, 4294967295, ('UID', 4294967295), False, False))),
+    ), (
+    ), False, True),
+    # setregid
+    ((114,), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('GIDS', 4294967295), False, False), (1, 4294967295, ('GIDS', 4294967295), False, False))),
+    ), (
+    ), False, True),
+    # setresuid
+    ((117,), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('UID', 4294967295), False, False), (1, 4294967295, ('UID', 4294967295), False, False), (2, 4294967295, ('UID', 4294967295), False, False))),
+    ), (
+    ), False, True),
+    # setresgid
+    ((119,), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('GIDS', 4294967295), False, False), (1, 4294967295, ('GIDS', 4294967295), False, False), (2, 4294967295, ('GIDS', 4294967295), False, False))),
+    ), (
+    ), False, True),
     # rt_sigqueueinfo tgkill rt_tgsigqueueinfo
     ((129, 234, 297), (
         (1, 0, '', ((0, 4294967295, ('SELF',), False, False),)),

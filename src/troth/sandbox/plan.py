@@ -147,8 +147,6 @@ def plan(request: Request, kernel: Kernel) -> Plan:
         notes.append(f"`{names}` cannot open the files of libc: without Landlock only `rpath` opens files")
     if ruleset is None and request.promises & WPATH:
         notes.append("other processes' memory is in reach of `wpath` through /proc, which only Landlock closes")
-    if setting.judged and not setting.truncate_judged and not request.promises & WPATH:
-        notes.append("/dev/null cannot be opened with O_TRUNC (Landlock ABI below 3)")
     if request.programs and not request.promises & EXEC and ruleset is None:
         missing.append(
             Feature("starting one program only", "Landlock (Linux 5.13)", _why_not(kernel, "landlock_create_ruleset"))
