@@ -62,6 +62,7 @@ SETTINGS: Final = {
     "scoped": "where Landlock confines signals to the process (ABI 6)",
     "unix_judged": "where Landlock judges unix socket paths (ABI 9)",
     "unveiled": "while no veil is up",
+    "main": "of the program's own architecture",
 }
 
 LETTERS: Final = {"r": "read", "w": "written", "x": "executed"}

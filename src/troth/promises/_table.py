@@ -7,7 +7,7 @@ named, together with *all* of `also`. Rows are OR-ed, the conditions of a row ar
 `when` limits a row to a setting (`expand.Setting`): `judged` = Landlock decides about the object, so
 the call may pass the filter; `truncate_judged` = about truncation too (ABI 3); `unveiled` = no veil is
 active; `scoped` = Landlock confines signals to this process; `unix_judged` = Landlock decides which unix
-sockets resolve. `only` names members (`name`, `name@arch`) whose arguments hide behind a pointer and which
+sockets resolve; `main` = the architecture is the program's own, not one that it could enter. `only` names members (`name`, `name@arch`) whose arguments hide behind a pointer and which
 are allowed all the same; the row says why.
 
 `ANSWERS` says how a call is refused when the violation mode would be the wrong answer: what libc
@@ -416,7 +416,7 @@ ROWS: Final = (
     row("socketcall",     INET, one_of("call", "SYS_SENDTO SYS_SENDMSG SYS_SENDMMSG")),     # flags may say MSG_FASTOPEN
     row("socketcall",     INET | UNIX, one_of("call", "SYS_LISTEN SYS_ACCEPT SYS_ACCEPT4")),
     row("socketcall",     INET | DNS | RECVFD, one_of("call", "SYS_RECVMSG SYS_RECVMMSG")),
-    row("socketcall",     INET, also=UNIX | ROUTE | RECVFD),
+    row("socketcall",     INET, also=UNIX | ROUTE | RECVFD, when="main"),
 
     # Terminals. TIOCSTI and TIOCLINUX type into the terminal for the user: no promise has them.
     row("ioctl",          TTY, one_of("request", IOCTL_TTY_GET)),

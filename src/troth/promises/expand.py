@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 _LOW: Final = 0xFFFFFFFF
 
 
-def payments(promises: int, setting: Setting) -> dict[str, list[Payment]]:
+def payments(promises: int, when: dict[str, bool]) -> dict[str, list[Payment]]:
     """The rows that these promises pay for, by family; an unconditional one stands alone."""
     held = promises | ALWAYS
     paid: dict[str, list[Payment]] = {}
-    for family, needs, also, tests, when, only in ROWS:
-        if held & needs and also & held == also and (not when or setting.meets(when)):
+    for family, needs, also, tests, where, only in ROWS:
+        if held & needs and also & held == also and when[where]:
             if not tests and not only:
                 paid[family] = [((), ())]
             elif paid.get(family) != [((), ())]:
@@ -54,9 +54,9 @@ def expand(promises: int, arches: tuple[str, ...], setting: Setting, identity: I
     """
     from troth.abi.seccomp import RET_KILL_PROCESS
 
-    paid = payments(promises, setting)
+    paid = {arch: payments(promises, setting.flags(main=arch == arches[0])) for arch in arches}
     nosys = errno_answer(flags.value("ENOSYS", arches[0]))
-    sections = {arch: _section(arch, paid, promises, identity, violation) for arch in arches}
+    sections = {arch: _section(arch, paid[arch], promises, identity, violation) for arch in arches}
     return Policy(sections, nosys, RET_KILL_PROCESS)
 
 

@@ -25,12 +25,12 @@ _ALLOW: Final[Rules] = (((), RET_ALLOW),)
 
 def select(promises: int, arches: tuple[str, ...], setting: Setting, identity: Identity, *, violation: int) -> Policy:
     """Say for every call of these architectures what it is answered; see `expand`."""
-    when = setting.flags()
     who = {"SELF": (identity.pid,), "UID": (identity.uid,), "GIDS": identity.gids}
     sections: dict[str, Any] = {}
     nosys = 0
     for arch in arches:
         data = __import__(f"troth.promises._for_{arch}", fromlist=("GROUPS",))
+        when = setting.flags(main=arch == arches[0])
         nosys = nosys or RET_ERRNO | data.NOSYS
         sections[arch] = _section(data.GROUPS, RET_ERRNO | data.NOSYS, promises, when, who, violation)
     return Policy(sections, nosys, RET_KILL_PROCESS)

@@ -30,8 +30,11 @@ class Setting(Value):
     veiled: bool
     _defaults = {"judged": False, "truncate_judged": False, "scoped": False, "unix_judged": False, "veiled": False}
 
-    def flags(self) -> dict[str, bool]:
-        """For each `when` of a row, also the empty one, whether such rows count here."""
+    def flags(self, *, main: bool) -> dict[str, bool]:
+        """For each `when` of a row, also the empty one, whether such rows count here.
+
+        `main` says whether this is for the program's own architecture.
+        """
         return {
             "": True,
             "judged": self.judged,
@@ -39,8 +42,5 @@ class Setting(Value):
             "scoped": self.scoped,
             "unix_judged": self.unix_judged,
             "unveiled": not self.veiled,
+            "main": main,
         }
-
-    def meets(self, when: str) -> bool:
-        """Whether a row limited to `when` counts here."""
-        return not self.veiled if when == "unveiled" else bool(getattr(self, when))

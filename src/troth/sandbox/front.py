@@ -180,11 +180,10 @@ def _decide(wanted: Order, image: Image, kernel: Kernel, *, late: bool) -> Plan:
     """The plan for starting this program; early, it has to execute its own files and load itself."""
     native = abi.native().name
     arches = judged_arches(native, wanted.promises)
-    if image.arch and image.arch not in arches:
-        # Late and without `exec`, no other program will ever make a call.
-        arches = (image.arch,) if late and not wanted.promises & EXEC else (*arches, image.arch)
-    elif image.arch and late and not wanted.promises & EXEC:
-        arches = (image.arch,)
+    if image.arch:
+        # Its own architecture first. Late and without `exec`, no other program will ever make a call.
+        others = () if late and not wanted.promises & EXEC else arches
+        arches = (image.arch, *(name for name in others if name != image.arch))
     request = Request(
         wanted.promises,
         wanted.veil,

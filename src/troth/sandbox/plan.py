@@ -145,8 +145,9 @@ def plan(request: Request, kernel: Kernel) -> Plan:
     if not setting.judged and request.promises & LIBC_FILES and not request.promises & RPATH:
         names = " ".join(words(request.promises & _NEED_FILES)) or "stdio"
         notes.append(f"`{names}` cannot open the files of libc: without Landlock only `rpath` opens files")
-    if ruleset is None and request.promises & WPATH:
-        notes.append("other processes' memory is in reach of `wpath` through /proc, which only Landlock closes")
+    if ruleset is None and request.promises & (RPATH | WPATH):
+        names = "` and `".join(words(request.promises & (RPATH | WPATH)))
+        notes.append(f"other processes' memory is in reach of `{names}` through /proc, which only Landlock closes")
     if request.programs and not request.promises & EXEC and ruleset is None:
         missing.append(
             Feature("starting one program only", "Landlock (Linux 5.13)", _why_not(kernel, "landlock_create_ruleset"))

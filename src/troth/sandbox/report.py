@@ -23,7 +23,7 @@ class Enforcement(Value):
 
     `status` is `full`, `partial` (see `missing`) or `none` (nothing was asked for); `promises` are
     the words still held; `veil` the unveiled paths with their permissions, None without a veil;
-    `landlock` whether a Landlock domain was added; `notes` what is stricter here than promised.
+    `landlock` whether a Landlock domain was added; `notes` what else is not as elsewhere.
 
     An Enforcement has no truth value: whether `partial` is good enough is for the caller to say.
     """
