@@ -116,7 +116,8 @@ def pledge(
 
     `promises` are words of pledge(2), None leaves them as they are. What is not promised ends the
     process (`violation="kill"`) or fails with EPERM (`"errno"`, or the promise `error`); the mode is
-    this call's and not carried over to the next. Each call can only narrow what is left. All threads are bound; children and programs they start are too.
+    this call's, not carried over to the next. Each call can only narrow what is left. All threads are
+    bound; children and programs they start are too.
 
     `execpromises` bind the programs started from here on; None means that they inherit `promises`.
     Linux cannot change a filter at execve(2), so they may not be wider than the promises, and
