@@ -195,6 +195,7 @@ def _late(start: _Start, program: ProgramFor, signals: Signals, *, listen: bool)
         os.write(went, b"g")
         filters = program(pid, listen)  # while the child executes the program
         tracee.to_program()
+        _load_the_rest()  # while the loader runs
         tracee.to_entry()
         return _confine(tracee, start, filters, program, listen=listen)
     except Ended as end:
@@ -217,6 +218,12 @@ def _late(start: _Start, program: ProgramFor, signals: Signals, *, listen: bool)
         os.close(failed)
         if went >= 0:
             os.close(went)
+
+
+def _load_the_rest() -> None:
+    """Import what is needed once the program runs, at a time when there is nothing to do but wait for it."""
+    from troth.kernel import notify  # noqa: F401
+    from troth.sandbox import supervise  # noqa: F401
 
 
 def _become_traced(start: _Start, signals: Signals, go: int, fails: int) -> NoReturn:
@@ -291,7 +298,7 @@ def _take_listener(pid: int, fd: int) -> int:
 def _listener(fd: int) -> Listener | None:
     if fd < 0:
         return None
-    from troth.kernel.notify import Listener  # when the program runs already
+    from troth.kernel.notify import Listener
 
     return Listener(fd)
 
