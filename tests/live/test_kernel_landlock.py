@@ -374,13 +374,15 @@ def test_quiet_rights_are_a_field_of_abi_10() -> None:
     assert alone(work) == (0 if ABI >= 10 else errno.E2BIG)
 
 
-def test_a_quiet_rule_is_a_flag_of_abi_10(tree: str) -> None:
-    def work() -> int:
-        fd = landlock.create_ruleset(FS["READ_FILE"])
+def test_a_quiet_rule_is_a_flag_of_abi_10_for_a_ruleset_with_quiet_rights(tree: str) -> None:
+    def work(quiet: int) -> int:
+        fd = landlock.create_ruleset(FS["READ_FILE"], quiet_fs=quiet)
         path = os.open(tree, O_PATH)
         return errno_of(lambda: landlock.add_path_rule(fd, path, FS["READ_FILE"], quiet=True))
 
-    assert alone(work) == (0 if ABI >= 10 else errno.EINVAL)
+    assert alone(lambda: work(0)) == errno.EINVAL
+    if ABI >= 10:
+        assert alone(lambda: work(FS["READ_FILE"])) == 0
 
 
 def test_a_ruleset_that_handles_nothing_is_enomsg() -> None:

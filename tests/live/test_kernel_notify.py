@@ -207,6 +207,7 @@ def test_a_listener_hangs_up_when_the_last_target_is_gone() -> None:
             poll.register(confined.listener, select.POLLIN)
             return poll.poll()[0][1]
 
+    needs(receive_ends(), "Linux 6.11 (before, a target holds its filter until it is reaped)")
     assert alone(both) == select.POLLHUP
 
 

@@ -189,6 +189,7 @@ def test_closed_standard_files_stay_closed(moment: list[str]) -> None:
     #include <fcntl.h>
     #include <stdio.h>
     #include <errno.h>
+    #include <unistd.h>
     int main(void) {
         char text[64]; int n = 0;
         for (int fd = 0; fd < 1024; fd++) if (fcntl(fd, F_GETFD) != -1 && fd != 9) n += sprintf(text + n, "%d ", fd);

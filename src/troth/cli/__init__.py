@@ -65,7 +65,7 @@ def call(work: Callable[[], int]) -> int:
         complain(str(error))
         return BUG
     except UnsupportedError as error:
-        complain(str(error), error.hint)
+        complain(str(error), error.hint.replace("allow_degraded=True", "`--allow-degraded`"))
         return UNSUPPORTED
     except RequestError as error:
         complain(str(error), error.hint)
@@ -73,6 +73,11 @@ def call(work: Callable[[], int]) -> int:
     except TrothError as error:
         complain(str(error), error.hint)
         return int(getattr(error, "status", FAILED))
+    except ModuleNotFoundError as error:
+        if error.name not in ("click", "rich"):
+            raise
+        complain(f"this command needs {error.name}", f"pip install {error.name}; `troth run` works without it")
+        return FAILED
     except OSError as error:
         complain(f"{error.strerror or error}".lower())
         return FAILED

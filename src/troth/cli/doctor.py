@@ -61,7 +61,7 @@ def facts(kernel: Kernel) -> dict[str, object]:
     }
 
 
-@click.command()
+@click.command(short_help="Say what this kernel can enforce.", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print the report.")
 def doctor(form: str) -> None:
     """Say what this kernel can enforce, and what pledge and unveil would do here.

@@ -10,7 +10,12 @@ from troth.errors import RequestError
 
 
 @click.command(
-    context_settings={"allow_interspersed_args": False, "ignore_unknown_options": False},
+    short_help="Run a program that is held to promises.",
+    context_settings={
+        "allow_interspersed_args": False,
+        "ignore_unknown_options": False,
+        "help_option_names": ["-h", "--help"],
+    },
     options_metavar="-p PROMISES [OPTIONS]",
 )
 @click.option(

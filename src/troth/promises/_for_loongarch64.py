@@ -142,6 +142,9 @@ GROUPS = (
     # openat
     ((56,), (
         (3707905, 0, 'judged', ((2, 3, (0, 1, 2), False, False), (2, 6292032, (0,), False, False))),
+        (3707905, 0, 'judged', ((2, 3, (0, 1, 2), False, False), (2, 6291968, (0,), False, False), (3, 3584, (0,), False, False))),
+        (3707905, 0, 'judged', ((2, 3, (1, 2), False, False), (2, 6291520, (0,), False, False))),
+        (3707905, 0, 'judged', ((2, 3, (1, 2), False, False), (2, 6291456, (0,), False, False), (3, 3584, (0,), False, False))),
         (3707905, 0, 'truncate_judged', ((2, 3, (0, 1, 2), False, False), (2, 6291520, (0,), False, False))),
         (3707905, 0, 'truncate_judged', ((2, 3, (0, 1, 2), False, False), (2, 6291456, (0,), False, False), (3, 3584, (0,), False, False))),
         (2, 0, '', ((2, 3, (0,), False, False), (2, 4194880, (0,), False, False))),
@@ -156,10 +159,10 @@ GROUPS = (
         (8, 6, 'truncate_judged', ((2, 3, (0,), False, False), (3, 3584, (0,), False, False))),
         (262145, 0, '', ((2, 2097152, (2097152,), False, False), (2, 64, (0,), False, False))),
     ), (
-        (0, 13, ((2, 3, (0,), False, False), (2, 6292032, (0,), False, False))),
         (8, 1, ((2, 64, (64,), False, False), (3, 2048, (2048,), False, False))),
         (8, 1, ((2, 64, (64,), False, False), (3, 1024, (1024,), False, False))),
         (8, 1, ((2, 64, (64,), False, False), (3, 512, (512,), False, False))),
+        (0, 13, ((2, 3, (0, 1, 2), False, False), (2, 6291456, (0,), False, False))),
     ), False, False),
     # close fstat close_range
     ((57, 80, 436), (

@@ -18,6 +18,9 @@ GROUPS = (
     # open
     ((5002,), (
         (3707905, 0, 'judged', ((1, 3, (0, 1, 2), False, False), (1, 6292224, (0,), False, False))),
+        (3707905, 0, 'judged', ((1, 3, (0, 1, 2), False, False), (1, 6291968, (0,), False, False), (2, 3584, (0,), False, False))),
+        (3707905, 0, 'judged', ((1, 3, (1, 2), False, False), (1, 6291712, (0,), False, False))),
+        (3707905, 0, 'judged', ((1, 3, (1, 2), False, False), (1, 6291456, (0,), False, False), (2, 3584, (0,), False, False))),
         (3707905, 0, 'truncate_judged', ((1, 3, (0, 1, 2), False, False), (1, 6291712, (0,), False, False))),
         (3707905, 0, 'truncate_judged', ((1, 3, (0, 1, 2), False, False), (1, 6291456, (0,), False, False), (2, 3584, (0,), False, False))),
         (2, 0, '', ((1, 3, (0,), False, False), (1, 4195072, (0,), False, False))),
@@ -32,10 +35,10 @@ GROUPS = (
         (8, 6, 'truncate_judged', ((1, 3, (0,), False, False), (2, 3584, (0,), False, False))),
         (262145, 0, '', ((1, 2097152, (2097152,), False, False), (1, 256, (0,), False, False))),
     ), (
-        (0, 13, ((1, 3, (0,), False, False), (1, 6292224, (0,), False, False))),
         (8, 1, ((1, 256, (256,), False, False), (2, 2048, (2048,), False, False))),
         (8, 1, ((1, 256, (256,), False, False), (2, 1024, (1024,), False, False))),
         (8, 1, ((1, 256, (256,), False, False), (2, 512, (512,), False, False))),
+        (0, 13, ((1, 3, (0, 1, 2), False, False), (1, 6291456, (0,), False, False))),
     ), False, False),
     # close fstat close_range
     ((5003, 5005, 5436), (
@@ -252,12 +255,14 @@ GROUPS = (
     ), False, False),
     # creat
     ((5083,), (
+        (3707905, 0, 'judged', ((1, 3584, (0,), False, False),)),
         (3707905, 0, 'truncate_judged', ((1, 3584, (0,), False, False),)),
         (8, 4, '', ((1, 3584, (0,), False, False),)),
     ), (
         (8, 1, ((1, 2048, (2048,), False, False),)),
         (8, 1, ((1, 1024, (1024,), False, False),)),
         (8, 1, ((1, 512, (512,), False, False),)),
+        (0, 13, ()),
     ), False, False),
     # chmod
     ((5088,), (
@@ -430,6 +435,9 @@ GROUPS = (
     # openat
     ((5247,), (
         (3707905, 0, 'judged', ((2, 3, (0, 1, 2), False, False), (2, 6292224, (0,), False, False))),
+        (3707905, 0, 'judged', ((2, 3, (0, 1, 2), False, False), (2, 6291968, (0,), False, False), (3, 3584, (0,), False, False))),
+        (3707905, 0, 'judged', ((2, 3, (1, 2), False, False), (2, 6291712, (0,), False, False))),
+        (3707905, 0, 'judged', ((2, 3, (1, 2), False, False), (2, 6291456, (0,), False, False), (3, 3584, (0,), False, False))),
         (3707905, 0, 'truncate_judged', ((2, 3, (0, 1, 2), False, False), (2, 6291712, (0,), False, False))),
         (3707905, 0, 'truncate_judged', ((2, 3, (0, 1, 2), False, False), (2, 6291456, (0,), False, False), (3, 3584, (0,), False, False))),
         (2, 0, '', ((2, 3, (0,), False, False), (2, 4195072, (0,), False, False))),
@@ -444,10 +452,10 @@ GROUPS = (
         (8, 6, 'truncate_judged', ((2, 3, (0,), False, False), (3, 3584, (0,), False, False))),
         (262145, 0, '', ((2, 2097152, (2097152,), False, False), (2, 256, (0,), False, False))),
     ), (
-        (0, 13, ((2, 3, (0,), False, False), (2, 6292224, (0,), False, False))),
         (8, 1, ((2, 256, (256,), False, False), (3, 2048, (2048,), False, False))),
         (8, 1, ((2, 256, (256,), False, False), (3, 1024, (1024,), False, False))),
         (8, 1, ((2, 256, (256,), False, False), (3, 512, (512,), False, False))),
+        (0, 13, ((2, 3, (0, 1, 2), False, False), (2, 6291456, (0,), False, False))),
     ), False, False),
     # mknodat
     ((5249,), (

@@ -28,6 +28,9 @@ GROUPS = (
     # open
     ((5,), (
         (3707905, 0, 'judged', ((1, 3, (0, 1, 2), False, False), (1, 6292032, (0,), False, False))),
+        (3707905, 0, 'judged', ((1, 3, (0, 1, 2), False, False), (1, 6291968, (0,), False, False), (2, 3584, (0,), False, False))),
+        (3707905, 0, 'judged', ((1, 3, (1, 2), False, False), (1, 6291520, (0,), False, False))),
+        (3707905, 0, 'judged', ((1, 3, (1, 2), False, False), (1, 6291456, (0,), False, False), (2, 3584, (0,), False, False))),
         (3707905, 0, 'truncate_judged', ((1, 3, (0, 1, 2), False, False), (1, 6291520, (0,), False, False))),
         (3707905, 0, 'truncate_judged', ((1, 3, (0, 1, 2), False, False), (1, 6291456, (0,), False, False), (2, 3584, (0,), False, False))),
         (2, 0, '', ((1, 3, (0,), False, False), (1, 4194880, (0,), False, False))),
@@ -42,10 +45,10 @@ GROUPS = (
         (8, 6, 'truncate_judged', ((1, 3, (0,), False, False), (2, 3584, (0,), False, False))),
         (262145, 0, '', ((1, 2097152, (2097152,), False, False), (1, 64, (0,), False, False))),
     ), (
-        (0, 13, ((1, 3, (0,), False, False), (1, 6292032, (0,), False, False))),
         (8, 1, ((1, 64, (64,), False, False), (2, 2048, (2048,), False, False))),
         (8, 1, ((1, 64, (64,), False, False), (2, 1024, (1024,), False, False))),
         (8, 1, ((1, 64, (64,), False, False), (2, 512, (512,), False, False))),
+        (0, 13, ((1, 3, (0, 1, 2), False, False), (1, 6291456, (0,), False, False))),
     ), False, False),
     # close oldfstat fstat close_range
     ((6, 28, 108, 436), (
@@ -54,12 +57,14 @@ GROUPS = (
     ), False, False),
     # creat
     ((8,), (
+        (3707905, 0, 'judged', ((1, 3584, (0,), False, False),)),
         (3707905, 0, 'truncate_judged', ((1, 3584, (0,), False, False),)),
         (8, 4, '', ((1, 3584, (0,), False, False),)),
     ), (
         (8, 1, ((1, 2048, (2048,), False, False),)),
         (8, 1, ((1, 1024, (1024,), False, False),)),
         (8, 1, ((1, 512, (512,), False, False),)),
+        (0, 13, ()),
     ), False, False),
     # link rename renameat
     ((9, 38, 293), (
@@ -363,6 +368,9 @@ GROUPS = (
     # openat
     ((286,), (
         (3707905, 0, 'judged', ((2, 3, (0, 1, 2), False, False), (2, 6292032, (0,), False, False))),
+        (3707905, 0, 'judged', ((2, 3, (0, 1, 2), False, False), (2, 6291968, (0,), False, False), (3, 3584, (0,), False, False))),
+        (3707905, 0, 'judged', ((2, 3, (1, 2), False, False), (2, 6291520, (0,), False, False))),
+        (3707905, 0, 'judged', ((2, 3, (1, 2), False, False), (2, 6291456, (0,), False, False), (3, 3584, (0,), False, False))),
         (3707905, 0, 'truncate_judged', ((2, 3, (0, 1, 2), False, False), (2, 6291520, (0,), False, False))),
         (3707905, 0, 'truncate_judged', ((2, 3, (0, 1, 2), False, False), (2, 6291456, (0,), False, False), (3, 3584, (0,), False, False))),
         (2, 0, '', ((2, 3, (0,), False, False), (2, 4194880, (0,), False, False))),
@@ -377,10 +385,10 @@ GROUPS = (
         (8, 6, 'truncate_judged', ((2, 3, (0,), False, False), (3, 3584, (0,), False, False))),
         (262145, 0, '', ((2, 2097152, (2097152,), False, False), (2, 64, (0,), False, False))),
     ), (
-        (0, 13, ((2, 3, (0,), False, False), (2, 6292032, (0,), False, False))),
         (8, 1, ((2, 64, (64,), False, False), (3, 2048, (2048,), False, False))),
         (8, 1, ((2, 64, (64,), False, False), (3, 1024, (1024,), False, False))),
         (8, 1, ((2, 64, (64,), False, False), (3, 512, (512,), False, False))),
+        (0, 13, ((2, 3, (0, 1, 2), False, False), (2, 6291456, (0,), False, False))),
     ), False, False),
     # mknodat
     ((288,), (

@@ -115,6 +115,7 @@ CLONE_THREADLIKE: Final = "CLONE_VM|CLONE_SIGHAND|CLONE_THREAD"
 SETID_BITS: Final = "0o7000"  # S_ISUID | S_ISGID | S_ISVTX
 CREATES: Final = "O_CREAT|__O_TMPFILE"
 ORDINARY_ACCESS: Final = (masked_in("flags", "O_ACCMODE", "O_RDONLY O_WRONLY O_RDWR"),)   # 3 would be an ioctl-only descriptor
+WRITING_ACCESS: Final = (masked_in("flags", "O_ACCMODE", "O_WRONLY O_RDWR"),)
 SOCKET_TYPE: Final = "0xf"  # SOCK_TYPE_MASK: the rest is SOCK_CLOEXEC and SOCK_NONBLOCK
 
 ROWS: Final = (
@@ -250,6 +251,10 @@ ROWS: Final = (
     # ABI 3) truncating, and /dev/null is opened with all of them. It does not see O_PATH, nor O_TMPFILE, nor
     # access mode 3 (an ioctl-only descriptor); nor can anyone strip setuid bits from a mode.
     row("open",           LIBC_FILES, *ORDINARY_ACCESS, lacks("flags", "O_PATH|O_CREAT|__O_TMPFILE|O_TRUNC"), when="judged"),
+    row("open",           LIBC_FILES, *ORDINARY_ACCESS, lacks("flags", "O_PATH|__O_TMPFILE|O_TRUNC"), lacks("mode", SETID_BITS), when="judged"),
+    # Before ABI 3 a descriptor for writing is judged as such, before O_TRUNC does anything; one for reading is not.
+    row("open",           LIBC_FILES, *WRITING_ACCESS, lacks("flags", "O_PATH|O_CREAT|__O_TMPFILE"), when="judged"),
+    row("open",           LIBC_FILES, *WRITING_ACCESS, lacks("flags", "O_PATH|__O_TMPFILE"), lacks("mode", SETID_BITS), when="judged"),
     row("open",           LIBC_FILES, *ORDINARY_ACCESS, lacks("flags", "O_PATH|O_CREAT|__O_TMPFILE"), when="truncate_judged"),
     row("open",           LIBC_FILES, *ORDINARY_ACCESS, lacks("flags", "O_PATH|__O_TMPFILE"), lacks("mode", SETID_BITS),
                           when="truncate_judged"),
@@ -462,8 +467,13 @@ def answer(
 
 
 ANSWERS: Final = (
+    # No one can take the setuid bits out of a mode on the way: OpenBSD drops them, Linux has to refuse.
+    answer("open",        "EPERM", has("flags", "O_CREAT"), has("mode", "0o4000"), held=CPATH),
+    answer("open",        "EPERM", has("flags", "O_CREAT"), has("mode", "0o2000"), held=CPATH),
+    answer("open",        "EPERM", has("flags", "O_CREAT"), has("mode", "0o1000"), held=CPATH),
     # libc looks at /etc/localtime, zoneinfo, locales and NSS files whenever it pleases.
-    answer("open",        "EACCES", masked("flags", "O_ACCMODE", "O_RDONLY"), lacks("flags", CREATES + "|O_TRUNC|O_PATH")),
+    # Where Landlock judges, opening what was not promised is EACCES; so it is where the filter judges alone.
+    answer("open",        "EACCES", *ORDINARY_ACCESS, lacks("flags", "O_PATH|__O_TMPFILE")),
     answer("stat",        "EACCES"),
     answer("access",      "EACCES"),
     answer("readlink",    "EACCES"),
@@ -471,10 +481,6 @@ ANSWERS: Final = (
     answer("getdents",    "EACCES"),
     answer("statfs",      "EACCES"),
     answer("truncate",    "EACCES", held=WPATH),
-    # No one can take the setuid bits out of a mode on the way: OpenBSD drops them, Linux has to refuse.
-    answer("open",        "EPERM", has("flags", "O_CREAT"), has("mode", "0o4000"), held=CPATH),
-    answer("open",        "EPERM", has("flags", "O_CREAT"), has("mode", "0o2000"), held=CPATH),
-    answer("open",        "EPERM", has("flags", "O_CREAT"), has("mode", "0o1000"), held=CPATH),
     answer("chmod",       "EPERM", held=FATTR),
     answer("fchmod",      "EPERM", held=FATTR),
     answer("mknod",       "EPERM", held=DPATH | CPATH),

@@ -10,6 +10,7 @@ from troth._value import Value
 from troth.abi.seccomp import RET_USER_NOTIF
 from troth.errors import RequestError
 from troth.kernel.probe import probe
+from troth.promises._paths import LOADERS
 from troth.promises._words import ERROR, EXEC, STDIO
 from troth.promises.parse import parse
 from troth.sandbox.apply import VIOLATIONS, check_missing, check_path, identity, open_ruleset
@@ -184,13 +185,17 @@ def _decide(wanted: Order, image: Image, kernel: Kernel, *, late: bool) -> Plan:
         # Its own architecture first. Late and without `exec`, no other program will ever make a call.
         others = () if late and not wanted.promises & EXEC else arches
         arches = (image.arch, *(name for name in others if name != image.arch))
+    programs = () if late else image.programs
+    if programs and not image.readable:
+        # Which loader it asks for cannot be read.
+        programs = (*programs, *(path for path in LOADERS.split() if os.path.exists(path)))
     request = Request(
         wanted.promises,
         wanted.veil,
         identity(),
         arches,
         VIOLATIONS[wanted.violation],
-        programs=() if late else image.programs,
+        programs=programs,
     )
     return make_plan(request, kernel)
 

@@ -9,6 +9,7 @@ calls with ENOSYS from then on. They stay refused; nobody says so any more.
 from __future__ import annotations
 
 import os
+from _signal import sigtimedwait  # `signal` adds enumerations to it, which take long to load
 
 from troth import abi
 from troth.errors import EnforcementError
@@ -74,9 +75,13 @@ def supervise(child: Child, signals: Signals, *, missing: Missing, report: Repor
 def _stop_too(pid: int) -> None:
     """Stop as the program did, so that the shell sees it; when this goes on, so does the program."""
     os.kill(os.getpid(), SIGSTOP)
+    # What ended our stop waits in the descriptor; forwarded later, it could undo a new stop of the program.
+    sigtimedwait((SIGCONT,), 0)
+    flags = os.WEXITED | os.WSTOPPED | os.WCONTINUED | os.WNOHANG | os.WNOWAIT
     try:
-        os.kill(pid, SIGCONT)
-    except ProcessLookupError:
+        if os.waitid(os.P_PID, pid, flags) is None:  # still in that stop: it was not the whole group that went on
+            os.kill(pid, SIGCONT)
+    except (ChildProcessError, ProcessLookupError):
         pass
 
 
