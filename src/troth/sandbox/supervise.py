@@ -9,7 +9,8 @@ calls with ENOSYS from then on. They stay refused; nobody says so any more.
 from __future__ import annotations
 
 import os
-from _signal import sigtimedwait  # `signal` adds enumerations to it, which take long to load
+# `signal` adds enumerations to its compiled half, which take long to load.
+from _signal import sigtimedwait  # type: ignore[import-not-found]  # typeshed has `signal` only
 
 from troth import abi
 from troth.errors import EnforcementError
