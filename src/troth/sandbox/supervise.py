@@ -9,6 +9,7 @@ calls with ENOSYS from then on. They stay refused; nobody says so any more.
 from __future__ import annotations
 
 import os
+
 # `signal` adds enumerations to its compiled half, which take long to load.
 from _signal import sigtimedwait  # type: ignore[import-not-found]  # typeshed has `signal` only
 
