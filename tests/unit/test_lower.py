@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from troth import abi
 from troth.bpf import Call, Program, emulate
 from troth.policy import Cond, Policy, Rule, errno_answer
+from troth.policy.model import simplify
 
 ALLOW, KILL, NOSYS = 0x7FFF0000, 0x80000000, errno_answer(38)
 ANSWERS = st.sampled_from([ALLOW, KILL, NOSYS, errno_answer(1), errno_answer(13)])
@@ -138,3 +139,15 @@ def test_what_a_later_filter_leaves_to_an_older_one_is_still_refused(
         call = Call(abi.ARCHES[name].audit, data.draw(st.sampled_from(numbers)), data.draw(st.tuples(*[POINTS] * 6)))
         full = strictest(older.answer(call), newer.answer(call))
         assert strictest(older.answer(call), beyond.answer(call)) & 0xFFFF0000 == full & 0xFFFF0000
+
+
+ROWS = st.lists(st.lists(conds(), min_size=1, max_size=3).map(tuple), max_size=5)
+
+
+@given(rows=ROWS, args=st.tuples(*[POINTS] * 6))
+@settings(max_examples=500, deadline=None)
+def test_simplified_rows_hold_for_the_same_arguments(rows: list[tuple[Cond, ...]], args: tuple[int, ...]) -> None:
+    def hold(some: list[tuple[Cond, ...]]) -> bool:
+        return any(all(cond.holds(args) for cond in row) for row in some)
+
+    assert hold(simplify(rows)) == hold(rows)

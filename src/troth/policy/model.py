@@ -70,7 +70,7 @@ class Rule(tuple[tuple[Cond, ...], int]):
 def simplify(rows: list[tuple[Cond, ...]]) -> list[tuple[Cond, ...]]:
     """Drop what another row covers, join rows that differ in the values of one condition.
 
-    Sound: a row whose conditions include another's holds only when that one does; and A-and-B or
+    Sound: a row that implies every condition of another holds only when that one does; and A-and-B or
     A-and-C, where B and C test the same argument under the same mask, is A-and-(B or C).
     """
     if () in rows:
@@ -79,10 +79,9 @@ def simplify(rows: list[tuple[Cond, ...]]) -> list[tuple[Cond, ...]]:
         return rows
     kept: list[tuple[Cond, ...]] = []
     for row in rows:
-        conds = set(row)
-        if any(conds.issuperset(other) for other in kept):
+        if any(_covered(row, other) for other in kept):
             continue
-        kept = [other for other in kept if not conds.issubset(other)]
+        kept = [other for other in kept if not _covered(other, row)]
         kept.append(row)
     merged: list[tuple[Cond, ...]] = []
     for row in kept:
@@ -96,6 +95,24 @@ def simplify(rows: list[tuple[Cond, ...]]) -> list[tuple[Cond, ...]]:
         else:
             merged.append(row)
     return merged
+
+
+def _covered(row: tuple[Cond, ...], other: tuple[Cond, ...]) -> bool:
+    """Whether `row` holds only when `other` does: each condition of `other` follows from one of `row`."""
+    for cond in other:
+        if cond in row:
+            continue
+        arg, mask, values, negate, wide = cond
+        for arg_, mask_, values_, negate_, wide_ in row:
+            if arg_ == arg and wide_ == wide and not negate_ and not negate:
+                if mask_ == mask and set(values_).issubset(values):
+                    break
+                # No bit of a mask is set: then none of a part of it is.
+                if values_ == values == (0,) and not mask & ~mask_:
+                    break
+        else:
+            return False
+    return True
 
 
 class Policy(Value):
