@@ -104,7 +104,7 @@ def test_a_program_that_may_not_be_read_is_confined_early() -> None:
     unreadable = os.path.join(directory(), "unreadable")
     with open(program, "rb") as source, open(unreadable, "wb") as target:
         target.write(source.read())
-    os.chmod(unreadable, 0o711)
+    os.chmod(unreadable, 0o111)
     done = troth_run("-p", "stdio", unreadable, unprivileged=True)
     assert done == (
         0,
@@ -115,11 +115,11 @@ def test_a_program_that_may_not_be_read_is_confined_early() -> None:
 
 
 def test_a_program_that_may_not_be_executed_says_so_to_nobody() -> None:
-    path = script("private", "#!/bin/sh\n", 0o700)
+    path = script("private", "#!/bin/sh\n", 0o600)
     done = troth_run("-p", "stdio", path, unprivileged=True)
     assert done == (126, "", f"troth: error: {path!r} is not executable\n")
     hidden = os.path.join(directory(), "closed")
-    os.makedirs(hidden, mode=0o700, exist_ok=True)
+    os.makedirs(hidden, mode=0o000, exist_ok=True)
     done = troth_run("-p", "stdio", os.path.join(hidden, "x"), unprivileged=True)
     assert done.status == 126
 

@@ -109,11 +109,12 @@ GROUPS = (
     ((21, 26, 51, 52, 61, 74, 87, 88, 103, 111, 115, 121, 128, 129, 131, 218, 271, 272, 273, 347, 371, 375, 379, 386, 401, 428, 429, 430, 431, 432, 433, 442, 443, 467, 470, 472), (
     ), (
     ), False, False),
-    # setuid setgid setgroups setfsuid setfsgid capset setgroups32 setuid32 setgid32 setfsuid32 setfsgid32
-    ((23, 46, 81, 138, 139, 185, 206, 213, 214, 215, 216), (
+    # setuid setuid32
+    ((23, 213), (
         (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('UID',), False, False),)),
     ), (
-    ), False, False),
+    ), False, True),
     # access ustat statfs getcwd statfs64 faccessat faccessat2
     ((33, 62, 99, 183, 266, 334, 439), (
         (2, 0, '', ()),
@@ -135,6 +136,12 @@ GROUPS = (
     ((37,), (
         (1, 0, '', ((0, 4294967295, (0, 'SELF'), False, False),)),
         (8192, 0, '', ()),
+    ), (
+    ), False, True),
+    # setgid setgid32
+    ((46, 214), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('GIDS',), False, False),)),
     ), (
     ), False, True),
     # ioctl
@@ -184,6 +191,11 @@ GROUPS = (
     # settimeofday clock_settime clock_settime64
     ((79, 262, 404), (
         (131072, 0, '', ()),
+    ), (
+    ), False, False),
+    # setgroups setfsuid setfsgid capset setgroups32 setfsuid32 setfsgid32
+    ((81, 138, 139, 185, 206, 215, 216), (
+        (16384, 0, '', ()),
     ), (
     ), False, False),
     # readlink stat lstat stat64 lstat64 readlinkat

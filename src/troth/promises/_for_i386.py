@@ -120,11 +120,12 @@ GROUPS = (
     ((21, 22, 26, 51, 52, 61, 74, 87, 88, 101, 103, 110, 111, 113, 115, 121, 123, 128, 129, 131, 166, 217, 283, 342, 346, 350, 357, 428, 429, 430, 431, 432, 433, 442, 443, 467, 470, 472), (
     ), (
     ), False, False),
-    # setuid setgid setgroups setfsuid setfsgid capset setgroups32 setuid32 setgid32 setfsuid32 setfsgid32
-    ((23, 46, 81, 138, 139, 185, 206, 213, 214, 215, 216), (
+    # setuid setuid32
+    ((23, 213), (
         (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('UID',), False, False),)),
     ), (
-    ), False, False),
+    ), False, True),
     # stime settimeofday clock_settime clock_settime64
     ((25, 79, 264, 404), (
         (131072, 0, '', ()),
@@ -158,6 +159,12 @@ GROUPS = (
     ((37,), (
         (1, 0, '', ((0, 4294967295, (0, 'SELF'), False, False),)),
         (8192, 0, '', ()),
+    ), (
+    ), False, True),
+    # setgid setgid32
+    ((46, 214), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('GIDS',), False, False),)),
     ), (
     ), False, True),
     # ioctl
@@ -203,6 +210,11 @@ GROUPS = (
         (24576, 0, '', ()),
     ), (
         (0, 1, ()),
+    ), False, False),
+    # setgroups setfsuid setfsgid capset setgroups32 setfsuid32 setfsgid32
+    ((81, 138, 139, 185, 206, 215, 216), (
+        (16384, 0, '', ()),
+    ), (
     ), False, False),
     # readdir getdents getdents64
     ((89, 141, 220), (

@@ -206,8 +206,8 @@ GROUPS = (
     ), (
         (32, 1, ()),
     ), False, False),
-    # capset setgid setuid setfsuid setfsgid setgroups
-    ((91, 144, 146, 151, 152, 159), (
+    # capset setfsuid setfsgid setgroups
+    ((91, 151, 152, 159), (
         (16384, 0, '', ()),
     ), (
     ), False, False),
@@ -274,10 +274,22 @@ GROUPS = (
         (1, 0, '', ((0, 4294967295, ('GIDS', 4294967295), False, False), (1, 4294967295, ('GIDS', 4294967295), False, False))),
     ), (
     ), False, True),
+    # setgid
+    ((144,), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('GIDS',), False, False),)),
+    ), (
+    ), False, True),
     # setreuid
     ((145,), (
         (16384, 0, '', ()),
         (1, 0, '', ((0, 4294967295, ('UID', 4294967295), False, False), (1, 4294967295, ('UID', 4294967295), False, False))),
+    ), (
+    ), False, True),
+    # setuid
+    ((146,), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('UID',), False, False),)),
     ), (
     ), False, True),
     # setresuid

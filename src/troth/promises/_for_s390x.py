@@ -279,8 +279,8 @@ GROUPS = (
         (8192, 0, '', ()),
     ), (
     ), False, True),
-    # capset setgroups setuid setgid setfsuid setfsgid
-    ((185, 206, 213, 214, 215, 216), (
+    # capset setgroups setfsuid setfsgid
+    ((185, 206, 215, 216), (
         (16384, 0, '', ()),
     ), (
     ), False, False),
@@ -320,6 +320,18 @@ GROUPS = (
     ((210,), (
         (16384, 0, '', ()),
         (1, 0, '', ((0, 4294967295, ('GIDS', 4294967295), False, False), (1, 4294967295, ('GIDS', 4294967295), False, False), (2, 4294967295, ('GIDS', 4294967295), False, False))),
+    ), (
+    ), False, True),
+    # setuid
+    ((213,), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('UID',), False, False),)),
+    ), (
+    ), False, True),
+    # setgid
+    ((214,), (
+        (16384, 0, '', ()),
+        (1, 0, '', ((0, 4294967295, ('GIDS',), False, False),)),
     ), (
     ), False, True),
     # setxattr lsetxattr removexattr lremovexattr setxattrat removexattrat

@@ -431,9 +431,13 @@ ROWS: Final = (
 
     # Identity.
     row("setuid",         ID),
+    row("setgid",         ID),
+    row("setgroups",      ID),
     row("setresuid",      ID),
     row("setresgid",      ID),
-    # To who one is already: make(1) and shells give up ids that they do not have.
+    # To who one is already: make(1), busybox(1) and shells give up ids that they do not have.
+    row("setuid",         STDIO, one_of("uid", "UID")),
+    row("setgid",         STDIO, one_of("gid", "GIDS")),
     row("setresuid",      STDIO, one_of("ruid", "-1 UID"), one_of("euid", "-1 UID"), one_of("suid", "-1 UID")),
     row("setresgid",      STDIO, one_of("rgid", "-1 GIDS"), one_of("egid", "-1 GIDS"), one_of("sgid", "-1 GIDS")),
     row("capset",         ID),
