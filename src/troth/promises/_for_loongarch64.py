@@ -54,7 +54,8 @@ GROUPS = (
     ), False, False),
     # ioctl
     ((29,), (
-        (1, 0, '', ((1, 4294967295, (21505, 21531, 21537, 21584, 21585, 2150388778), False, False),)),
+        (1, 0, '', ((1, 4294967295, (21505, 21531, 21537, 21584, 21585), False, False),)),
+        (1, 0, '', ((1, 4294967295, (2150388778,), False, False),)),
         (2, 0, '', ((1, 4294967295, (1, 2, 2148034049, 2148038145, 3223348747), False, False),)),
         (4, 0, '', ((1, 4294967295, (1074041865, 1075876877, 3222836278), False, False),)),
         (32, 0, '', ((1, 4294967295, (1074292226,), False, False),)),
@@ -217,8 +218,8 @@ GROUPS = (
     ), (
         (0, 1, ()),
     ), False, False),
-    # exit exit_group set_tid_address futex set_robust_list restart_syscall rt_sigreturn getresuid getresgid getgroups getpid getppid getuid geteuid getgid getegid gettid munmap getrandom membarrier rseq landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
-    ((93, 94, 96, 98, 99, 128, 139, 148, 150, 158, 172, 173, 174, 175, 176, 177, 178, 215, 278, 283, 293, 444, 445, 446, 454, 455, 456, 471), (
+    # exit exit_group set_tid_address futex set_robust_list restart_syscall rt_sigreturn getresuid getresgid getgroups getpid getppid getuid geteuid getgid getegid gettid munmap rseq landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
+    ((93, 94, 96, 98, 99, 128, 139, 148, 150, 158, 172, 173, 174, 175, 176, 177, 178, 215, 293, 444, 445, 446, 454, 455, 456, 471), (
         (68719476736, 0, '', ()),
     ), (
     ), False, False),
@@ -479,6 +480,12 @@ GROUPS = (
         (68719476736, 0, '', ((1, 8, (0,), False, False),)),
     ), (
         (0, 22, ()),
+    ), False, False),
+    # getrandom membarrier
+    ((278, 283), (
+        (1, 0, '', ()),
+        (68719476736, 0, '', ()),
+    ), (
     ), False, False),
     # memfd_create
     ((279,), (

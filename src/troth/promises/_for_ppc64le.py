@@ -5,8 +5,8 @@
 NOSYS = 38
 
 GROUPS = (
-    # restart_syscall exit getpid getuid getgid geteuid getegid getppid getgroups munmap sigreturn getresuid getresgid rt_sigreturn gettid futex set_tid_address exit_group set_robust_list getrandom membarrier rseq landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
-    ((0, 1, 20, 24, 47, 49, 50, 64, 80, 91, 119, 165, 170, 172, 207, 221, 232, 234, 300, 359, 365, 387, 444, 445, 446, 454, 455, 456, 471), (
+    # restart_syscall exit getpid getuid getgid geteuid getegid getppid getgroups munmap sigreturn getresuid getresgid rt_sigreturn gettid futex set_tid_address exit_group set_robust_list rseq landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
+    ((0, 1, 20, 24, 47, 49, 50, 64, 80, 91, 119, 165, 170, 172, 207, 221, 232, 234, 300, 387, 444, 445, 446, 454, 455, 456, 471), (
         (68719476736, 0, '', ()),
     ), (
     ), False, False),
@@ -170,6 +170,7 @@ GROUPS = (
     # ioctl
     ((54,), (
         (1, 0, '', ((1, 4294967295, (536897025, 536897026, 1074030207, 1076655123, 2147772030), False, False),)),
+        (1, 0, '', ((1, 4294967295, (), False, False),)),
         (2, 0, '', ((1, 4294967295, (536870913, 536870914, 1074292225, 1074296321, 3223348747), False, False),)),
         (4, 0, '', ((1, 4294967295, (2147783689, 2149618701, 3222836278), False, False),)),
         (32, 0, '', ((1, 4294967295, (2148034050,), False, False),)),
@@ -571,6 +572,12 @@ GROUPS = (
         (68719476736, 0, '', ((1, 8, (0,), False, False),)),
     ), (
         (0, 22, ()),
+    ), False, False),
+    # getrandom membarrier
+    ((359, 365), (
+        (1, 0, '', ()),
+        (68719476736, 0, '', ()),
+    ), (
     ), False, False),
     # memfd_create
     ((360,), (

@@ -5,8 +5,8 @@
 NOSYS = 38
 
 GROUPS = (
-    # exit restart_syscall getpid getppid munmap sigreturn rt_sigreturn getuid getgid geteuid getegid getgroups getresuid getresgid gettid futex exit_group set_tid_address set_robust_list getrandom membarrier rseq landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
-    ((1, 7, 20, 64, 91, 119, 173, 199, 200, 201, 202, 205, 209, 211, 236, 238, 248, 252, 304, 349, 356, 383, 444, 445, 446, 454, 455, 456, 471), (
+    # exit restart_syscall getpid getppid munmap sigreturn rt_sigreturn getuid getgid geteuid getegid getgroups getresuid getresgid gettid futex exit_group set_tid_address set_robust_list rseq landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
+    ((1, 7, 20, 64, 91, 119, 173, 199, 200, 201, 202, 205, 209, 211, 236, 238, 248, 252, 304, 383, 444, 445, 446, 454, 455, 456, 471), (
         (68719476736, 0, '', ()),
     ), (
     ), False, False),
@@ -134,7 +134,8 @@ GROUPS = (
     ), False, True),
     # ioctl
     ((54,), (
-        (1, 0, '', ((1, 4294967295, (21505, 21531, 21537, 21584, 21585, 2150388778), False, False),)),
+        (1, 0, '', ((1, 4294967295, (21505, 21531, 21537, 21584, 21585), False, False),)),
+        (1, 0, '', ((1, 4294967295, (2150388778,), False, False),)),
         (2, 0, '', ((1, 4294967295, (1, 2, 2148034049, 2148038145, 3223348747), False, False),)),
         (4, 0, '', ((1, 4294967295, (1074041865, 1075876877, 3222836278), False, False),)),
         (32, 0, '', ((1, 4294967295, (1074292226,), False, False),)),
@@ -478,6 +479,12 @@ GROUPS = (
         (68719476736, 0, '', ((1, 8, (0,), False, False),)),
     ), (
         (0, 22, ()),
+    ), False, False),
+    # getrandom membarrier
+    ((349, 356), (
+        (1, 0, '', ()),
+        (68719476736, 0, '', ()),
+    ), (
     ), False, False),
     # memfd_create
     ((350,), (

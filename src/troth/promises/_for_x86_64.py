@@ -66,14 +66,15 @@ GROUPS = (
     ), (
         (32768, 13, ()),
     ), False, False),
-    # munmap rt_sigreturn getpid exit getuid getgid geteuid getegid getppid getgroups getresuid getresgid gettid futex set_tid_address restart_syscall exit_group set_robust_list getrandom membarrier rseq uretprobe uprobe landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
-    ((11, 15, 39, 60, 102, 104, 107, 108, 110, 115, 118, 120, 186, 202, 218, 219, 231, 273, 318, 324, 334, 335, 336, 444, 445, 446, 454, 455, 456, 471), (
+    # munmap rt_sigreturn getpid exit getuid getgid geteuid getegid getppid getgroups getresuid getresgid gettid futex set_tid_address restart_syscall exit_group set_robust_list rseq uretprobe uprobe landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
+    ((11, 15, 39, 60, 102, 104, 107, 108, 110, 115, 118, 120, 186, 202, 218, 219, 231, 273, 334, 335, 336, 444, 445, 446, 454, 455, 456, 471), (
         (68719476736, 0, '', ()),
     ), (
     ), False, False),
     # ioctl
     ((16,), (
-        (1, 0, '', ((1, 4294967295, (21505, 21531, 21537, 21584, 21585, 2150388778), False, False),)),
+        (1, 0, '', ((1, 4294967295, (21505, 21531, 21537, 21584, 21585), False, False),)),
+        (1, 0, '', ((1, 4294967295, (2150388778,), False, False),)),
         (2, 0, '', ((1, 4294967295, (1, 2, 2148034049, 2148038145, 3223348747), False, False),)),
         (4, 0, '', ((1, 4294967295, (1074041865, 1075876877, 3222836278), False, False),)),
         (32, 0, '', ((1, 4294967295, (1074292226,), False, False),)),
@@ -565,6 +566,12 @@ GROUPS = (
         (68719476736, 0, '', ((1, 8, (0,), False, False),)),
     ), (
         (0, 22, ()),
+    ), False, False),
+    # getrandom membarrier
+    ((318, 324), (
+        (1, 0, '', ()),
+        (68719476736, 0, '', ()),
+    ), (
     ), False, False),
     # memfd_create
     ((319,), (
