@@ -114,6 +114,11 @@ IOCTL_TTY_SET: Final = (
     "TCSETS TCSETSW TCSETSF TCSETS2 TCSETSW2 TCSETSF2 TIOCSWINSZ TCSBRK TCSBRKP TIOCSBRK TIOCCBRK TCFLSH TCXONC "
     "TIOCSCTTY TIOCNOTTY TIOCEXCL TIOCNXCL TCSETA TCSETAW TCSETAF"
 )
+# What changes a terminal, a serial line or who they belong to; TIOCSTI, TIOCLINUX and TIOCSIG act for the user.
+IOCTL_TTY_CHANGES: Final = (
+    f"{IOCTL_TTY_SET} TIOCSPGRP TIOCSPTLCK TIOCGPTPEER TIOCPKT TIOCSTI TIOCLINUX TIOCSIG TIOCCONS TIOCSETD TIOCVHANGUP "
+    "TIOCSSERIAL TIOCSERCONFIG TIOCSERSWILD TIOCSLCKTRMIOS TIOCMBIS TIOCMBIC TIOCMSET TIOCSRS485 TIOCSISO7816 TCSETX TCSETXF TCSETXW FIOASYNC"
+)
 FCNTL_STDIO: Final = (
     "F_DUPFD F_DUPFD_CLOEXEC F_GETFD F_SETFD F_GETFL F_SETFL F_GETPIPE_SZ F_SETPIPE_SZ "
     "F_ADD_SEALS F_GET_SEALS F_DUPFD_QUERY F_CREATED_QUERY"
@@ -512,7 +517,9 @@ ANSWERS: Final = (
     answer("unshare",     "EPERM"),            # sandboxes inside try, and go on without
     answer("gone",        "ENOSYS"),           # nothing is behind these numbers
     answer("s390_hw",     "ENOSYS"),
-    # Probes of runtimes: they ask, and go on without.
+    # Probes of runtimes: they ask, and go on without. The next C library may ask whether this is a terminal in a new
+    # way, as glibc 2.42 did: what is in the terminals' range and changes nothing is answered as by what is none.
+    answer("ioctl",       "ENOTTY", masked_in("request", "0xff00", "0x5400 0x7400"), not_one_of("request", IOCTL_TTY_CHANGES)),
     answer("ioctl",       "ENOTTY", one_of("request", IOCTL_TTY_GET)),
     answer("ioctl",       "ENOTTY", one_of("request", "FS_IOC_GETFLAGS FS_IOC_FIEMAP FIGETBSZ")),
     answer("ioctl",       "EOPNOTSUPP", one_of("request", "FICLONE FICLONERANGE FIDEDUPERANGE")),
