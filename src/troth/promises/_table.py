@@ -522,6 +522,9 @@ ANSWERS: Final = (
     answer("ioctl",       "ENOTTY", masked_in("request", "0xff00", "0x5400 0x7400"), not_one_of("request", IOCTL_TTY_CHANGES)),
     answer("ioctl",       "ENOTTY", one_of("request", IOCTL_TTY_GET)),
     answer("ioctl",       "ENOTTY", one_of("request", "FS_IOC_GETFLAGS FS_IOC_FIEMAP FIGETBSZ")),
+    # PROCMAP_QUERY (Linux 6.11; one number on every architecture): m4 beside glibc 2.43 asks it of /proc/self/maps at its
+    # start, and reads that file's text where the answer is that of an older kernel.
+    answer("ioctl",       "ENOTTY", one_of("request", "0xc0686611")),
     answer("ioctl",       "EOPNOTSUPP", one_of("request", "FICLONE FICLONERANGE FIDEDUPERANGE")),
     answer("fcntl",       "EINVAL", not_one_of("cmd", FCNTL_LOCK + " F_SETOWN F_SETOWN_EX F_SETSIG F_NOTIFY F_SETLEASE")),   # a command of a later kernel
     answer("mprotect",    "EACCES", held=EXEC),            # what SELinux answers a loader that relocates code
