@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -184,6 +186,15 @@ def show(demo: Demo) -> int:
 
     demo.step("A mistake is told before anything is done.")
     demo.run('troth run -p "stdio rpaht" -- ls', "unknown promise `rpaht`", "closest promise is `rpath`", status=(2,))
+
+    demo.step("What is it worth to deny a system call? The same program with each C library here.")
+    fragility = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fragility.py")
+    if shutil.which("gcc") and platform.machine() == "x86_64":
+        command = f"{shlex.quote(sys.executable)} {shlex.quote(fragility)}"
+        cells = ("^  open .*", r"^  all 11 ways( +refused)+$", r"^  all 11 ways( +works)+$")
+        demo.run(command, *cells, shown="python3 examples/fragility.py")
+    else:
+        demo.say("the demonstration is a C program for x86_64, and gcc is not here: nothing to show")
 
     print()
     if demo.wrong:
