@@ -32,7 +32,10 @@ _LOADER = ("rpath", "prot_exec")
 
 
 class Cell(NamedTuple):
-    """One program under one libc, as this user or as nobody; `missing` is empty where every promise is held."""
+    """One program under one libc, as this user or as nobody; `missing` is empty where every promise is held.
+
+    `options` are further ones of `troth run`.
+    """
 
     name: str
     argv: tuple[str, ...]
@@ -40,6 +43,7 @@ class Cell(NamedTuple):
     missing: str
     early: bool
     nobody: bool
+    options: tuple[str, ...] = ()
 
 
 @functools.cache
@@ -61,7 +65,7 @@ def judge(cell: Cell, root: Path, files: Mapping[str, str | bytes]) -> str:
     if plain.status > 1 or not (plain.out or plain.files != inside.left(files)):
         return f"{cell.name}: does nothing unconfined: {plain.status} {plain.err[-300:]}"
     held = [word for word in cell.promises.split() if word != cell.missing]
-    how = ("--early",) if cell.early else ()
+    how = ("--early", *cell.options) if cell.early else cell.options
     done = inside.run(cell.argv, root, files=files, troth=(*how, "-p", " ".join(held)), nobody=cell.nobody)
     same = (done.status, done.out, done.files) == (plain.status, plain.out, plain.files)
     if cell.missing and (done.out, done.files) == (plain.out, plain.files):
@@ -71,12 +75,18 @@ def judge(cell: Cell, root: Path, files: Mapping[str, str | bytes]) -> str:
     return ""
 
 
-def check(cells: Sequence[Cell], root: Path, files: Mapping[str, str | bytes]) -> None:
-    """Run cells, two at a time; all that is wrong is told at once."""
+def red_cells(cells: Sequence[Cell], root: Path, files: Mapping[str, str | bytes] = FILES) -> dict[str, str]:
+    """Run cells, two at a time; gives what is wrong, by the cell's name."""
     with ProcessPoolExecutor(min(2, os.cpu_count() or 1), mp_context=get_context("fork")) as pool:
         work: Callable[[Cell], str] = functools.partial(judge, root=root, files=files)
-        red = [complaint for complaint in pool.map(work, cells) if complaint]
-    assert not red, "\n".join(red)
+        complaints = pool.map(work, cells)
+        return {cell.name: complaint for cell, complaint in zip(cells, complaints, strict=True) if complaint}
+
+
+def check(cells: Sequence[Cell], root: Path, files: Mapping[str, str | bytes]) -> None:
+    """Run cells; all that is wrong is told at once."""
+    red = red_cells(cells, root, files)
+    assert not red, "\n".join(red.values())
 
 
 def promises_of(program: Program, libc: roots.Libc, *, early: bool = False) -> str:

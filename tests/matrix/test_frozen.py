@@ -1,0 +1,55 @@
+"""What the design alone survives: the tables of Linux 5.10 and glibc 2.31, under every glibc that came since.
+
+`troth run --as-of` forgets later system calls, values, Landlock rights and what later C libraries do. What worked under
+the glibc of that day has to work under each one since. Linux 5.10 had no Landlock, and without it `stdio` cannot open
+/dev/null for writing: some programs need more then, with the old glibc as with the new; so both are tried.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import pytest
+from conftest import needs
+from matrix import roots
+from matrix.test_libcs import Cell, cells_of, packages_of, red_cells, root_for
+
+from troth.kernel.probe import probe
+
+DAY = "linux-5.10,glibc-2.31"
+KNOWLEDGE = {"without Landlock": f"{DAY},landlock-0", "with Landlock": f"{DAY},landlock-7"}
+LATER = [libc for libc in roots.GLIBCS if libc.version != "2.31"]
+
+
+def frozen_cells(libc: roots.Libc, as_of: str) -> Sequence[Cell]:
+    """All programs with their promises as they would have been understood then."""
+    cells = cells_of(libc, missing=False, early=False, nobody=True)
+    return [cell._replace(options=("--as-of", as_of)) for cell in cells]
+
+
+@functools.cache
+def survivors(libc: roots.Libc, as_of: str) -> frozenset[str]:
+    """The programs that work under a libc with the tables of that day."""
+    cells = frozen_cells(libc, as_of)
+    red = red_cells(cells, root_for(libc, packages_of(libc)))
+    return frozenset(cell.name for cell in cells if cell.name not in red)
+
+
+@pytest.mark.parametrize("how", KNOWLEDGE)
+def test_nearly_all_programs_worked_on_that_day(how: str) -> None:
+    needs(how == "without Landlock" or probe().landlock_abi, "Landlock")
+    worked = survivors(roots.GLIBCS[0], KNOWLEDGE[how])
+    known = {cell.name for cell in frozen_cells(roots.GLIBCS[0], KNOWLEDGE[how])}
+    if how == "with Landlock":
+        assert worked == known
+    else:
+        assert len(worked) >= 0.9 * len(known), sorted(known - worked)
+
+
+@pytest.mark.parametrize("how", KNOWLEDGE)
+@pytest.mark.parametrize("libc", LATER, ids=str)
+def test_what_worked_on_that_day_works_with_each_libc_since(libc: roots.Libc, how: str) -> None:
+    needs(how == "without Landlock" or probe().landlock_abi, "Landlock")
+    lost = survivors(roots.GLIBCS[0], KNOWLEDGE[how]) - survivors(libc, KNOWLEDGE[how])
+    assert not lost, sorted(lost)
