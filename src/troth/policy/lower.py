@@ -178,14 +178,34 @@ class _Arguments:
         return self._build.load(offset, then)
 
     def _values(self, values: tuple[int, ...], yes: int, no: int) -> int:
-        """A is one of the values: a chain for a few, a search for many."""
-        ordered = sorted(value & _LOW for value in values)
-        if len(ordered) > 4:
-            middle = len(ordered) // 2
-            upper = self._values(tuple(ordered[middle:]), yes, no)
-            below = self._values(tuple(ordered[:middle]), yes, no)
-            return self._build.if_at_least(ordered[middle], upper, below)
+        """A is one of the values: a chain over a few runs of neighbours, a search over many."""
+        return self._runs(_runs(values), yes, no)
+
+    def _runs(self, runs: list[tuple[int, int]], yes: int, no: int) -> int:
+        build = self._build
+        if len(runs) > 4:
+            middle = len(runs) // 2
+            upper = self._runs(runs[middle:], yes, no)
+            return build.if_at_least(runs[middle][0], upper, self._runs(runs[:middle], yes, no))
         place = no
-        for value in reversed(ordered):
-            place = self._build.if_equal(value, yes, place)
+        for first, last in reversed(runs):
+            if first == last:
+                place = build.if_equal(first, yes, place)
+            else:  # what is smaller is in none: the runs before have been looked at
+                beyond = yes if last == _LOW else build.if_at_least(last + 1, place, yes)
+                place = build.if_at_least(first, beyond, no)
         return place
+
+
+def _runs(values: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Neighbouring values as (first, last), in order; two neighbours stay apart, as that is no shorter."""
+    runs: list[tuple[int, int]] = []
+    for value in sorted(value & _LOW for value in values):
+        if runs and value <= runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], value)
+        else:
+            runs.append((value, value))
+    apart: list[tuple[int, int]] = []
+    for first, last in runs:
+        apart += [(first, first), (last, last)] if last == first + 1 else [(first, last)]
+    return apart
