@@ -88,10 +88,10 @@ class Archive:
             'Debug::NoLocking "true";\n' + (f'APT::Default-Release "{suite}";\n' if len(suites) > 1 else "")
         )
 
-    def _apt(self, *command: str) -> str:
+    def _apt(self, *command: str, cwd: Path | None = None) -> str:
         try:
             done = subprocess.run(
-                command, env=self._env, cwd=self._packages, capture_output=True, text=True, check=False
+                command, env=self._env, cwd=cwd or self._packages, capture_output=True, text=True, check=False
             )
         except FileNotFoundError:
             raise FetchError(
@@ -115,10 +115,14 @@ class Archive:
         """
         wanted = ("download",) if exact else ("-y", "install")
         with _locked(self._top / "lock"):
-            # Told with an empty cache, since apt leaves out what it has.
-            nothing = ("-o", f"Dir::Cache::archives={self._top}/empty")
-            listing = self._apt("apt-get", "-qq", *nothing, *wanted, "--print-uris", *packages)
+            # Told with an empty cache, and in an empty directory, since apt leaves out what it has: `install` in the
+            # one, `download` in the other.
+            empty = self._top / "empty"
+            nothing = ("-o", f"Dir::Cache::archives={empty}")
+            listing = self._apt("apt-get", "-qq", *nothing, *wanted, "--print-uris", *packages, cwd=empty)
             names = re.findall(r"^'[^']*' (\S+\.deb) [0-9]+", listing, re.MULTILINE)
+            if not names:
+                raise FetchError(f"{self._name}: apt names no package for {' '.join(packages)}")
             if not all((self._packages / name).exists() for name in names):
                 self._apt("apt-get", "-qq", *wanted, *(() if exact else ("--download-only",)), *packages)
         return [self._packages / name for name in names]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -93,6 +94,18 @@ def test_the_python_version_leaks_and_keeps_its_promises(tmp_path: Path) -> None
     assert told() == {"works"}
     assert told("--pledge", "stdio") == {"refused"}
     assert told("--pledge", "stdio rpath wpath cpath") == {"works"}
+
+
+def test_the_readme_shows_what_is_found_here() -> None:
+    """Each cell that it shows, for libcs that the tests above run."""
+    text = Path(fragility.HERE).parents[1].joinpath("README.md").read_text("utf-8")
+    shown = text.split(fragility.CAPTIONS["filter"] + "\n")[1].split(f"\n{fragility.CAPTIONS[fragility.WITHOUT]}")[0]
+    head, *rows = (re.split(" {2,}", line.strip()) for line in shown.splitlines() if line.strip() != "...")
+    assert set(head) <= {f"{libc.name} {libc.version}" for libc in (*roots.GLIBCS, *roots.MUSLS)}
+    assert rows
+    for way, *cells in rows:
+        said = [LEAKS[name.split()[0]][way] for name in head]
+        assert cells == [call if call == "refused" else f"by {call}" for call in said]
 
 
 def test_a_root_without_a_libc_is_named(tmp_path: Path) -> None:
