@@ -22,10 +22,14 @@ import troth.kernel.notify
 import troth.promises.explain
 import troth.sandbox.front
 import troth.sandbox.supervise  # noqa: F401  # as above
+from troth import abi
 from troth.cli import main
 from troth.kernel.process import set_dumpable
 
 TROTH = [sys.executable, "-m", "troth"]
+
+# What mkdir(3) calls here, as a report begins: younger architectures have only the call that takes a directory.
+MKDIR = "mkdir(" if "mkdir" in abi.numbers(abi.native().name) else "mkdirat(0xffffff9c, "
 
 _cache: dict[tuple[str, tuple[str, ...]], str] = {}
 _directory = ""

@@ -36,6 +36,8 @@ NR = abi.numbers(abi.native().name)
 def call(name: str, *args: int | bytes | None) -> int:
     """One raw system call; raises OSError."""
     LIBC.syscall.restype = ctypes.c_long
+    if name == "clone" and abi.native().name == "s390x":
+        args = (args[1], args[0], *args[2:])  # its kernel takes the stack first
     values = [arg if isinstance(arg, (bytes, type(None))) else ctypes.c_long(arg) for arg in args]
     result: int = LIBC.syscall(ctypes.c_long(NR[name]), *values)
     if result == -1:

@@ -59,7 +59,7 @@ def test_a_veil_hides_the_rest() -> None:
         text=True,
     )
     assert (done.returncode, done.stdout) == (1, "seen\n")
-    assert done.stderr == "/bin/cat: /etc/passwd: Permission denied\n"
+    assert done.stderr.removeprefix("/bin/") == "cat: /etc/passwd: Permission denied\n"  # coreutils 9.6 tells its name
 
 
 @pytest.mark.parametrize("status", [0, 1, 3, 125, 127, 255])
