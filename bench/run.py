@@ -15,6 +15,7 @@ import argparse
 import datetime
 import os
 import platform
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +56,33 @@ def setting(rounds: int, load: float) -> str:
     )
 
 
+def _marks(name: str) -> tuple[str, str]:
+    return f"<!-- begin {name} -->\n", f"<!-- end {name} -->\n"
+
+
+def with_section(report: str, name: str, text: str) -> str:
+    """The report with this text as its section of that name, in the place of an earlier one or at the end.
+
+    Such sections are other tools' and survive when the benchmarks are measured again.
+
+    >>> print(with_section("a\\n", "x", "b\\n"), end="")
+    a
+    <BLANKLINE>
+    <!-- begin x -->
+    b
+    <!-- end x -->
+    """
+    begin, end = _marks(name)
+    before, found, rest = report.partition(begin)
+    after = rest.partition(end)[2] if found else ""
+    return f"{before if found else before.rstrip() + chr(10) * 2}{begin}{text}{end}{after}"
+
+
+def kept_sections(report: str) -> list[tuple[str, str]]:
+    """The sections of other tools in a report: names and texts."""
+    return re.findall(r"<!-- begin (\w+) -->\n(.*?)<!-- end \1 -->\n", report, re.DOTALL)
+
+
 def main() -> None:
     """Run the parts that were named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -72,6 +100,8 @@ def main() -> None:
     if options.write and "counts" in names:
         counts.write_budget()
     if options.write and names == [*PARTS]:
+        for name, section in kept_sections(RESULTS.read_text()) if RESULTS.exists() else ():
+            text = with_section(text, name, section)
         RESULTS.write_text(text)
     else:
         print(text)

@@ -50,7 +50,7 @@ def newer(a: str, b: str) -> int:
     return 0
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """The archive that the host itself uses for Debian's main component."""
     fields = "$(REPO_URI)|$(COMPONENT)|$(LABEL)"
     listing = _run(["apt-get", "indextargets", "--format", fields, "Created-By: Packages"], env=dict(os.environ))
@@ -83,7 +83,7 @@ class Archive:
             (self._dir / sub).mkdir(parents=True, exist_ok=True)
         self.packages.mkdir(parents=True, exist_ok=True)
         (self._dir / "status").touch()
-        uri = _mirror()
+        uri = mirror()
         keyring = next((path for path in KEYRINGS if Path(path).exists()), "")
         # Freshness is not asked for: a mirror that stands still is as good for this as today's,
         # and the versions used are recorded in what is generated.

@@ -11,7 +11,7 @@ from typing import Final
 from troth import abi
 from troth.families._table import FAMILIES, SOLITARY
 from troth.promises._paths import EVERYWHERE, FILES, VEIL, WITHOUT_RPATH
-from troth.promises._table import ANSWERS, ROWS
+from troth.promises._table import ANSWERS, ROWS, SINCE
 from troth.promises._words import ALWAYS, BIT, LIBC_FILES, MEANINGLESS, REMOVED, STDIO, SYSVIPC
 
 Test = tuple[str, str, str, str]
@@ -128,6 +128,8 @@ def _row_text(row: tuple[str, int, int, tuple[Test, ...], str, tuple[str, ...]],
         parts.append(f"with {both(words_of(also))}")
     if when:
         parts.append(SETTINGS[when])
+    if row in SINCE and parts:
+        parts.append(f"because of {SINCE[row].replace('-', ' ')}")
     return "; ".join(parts)
 
 

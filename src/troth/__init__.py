@@ -30,6 +30,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from troth.promises.knowledge import Knowledge
     from troth.sandbox.apply import pledge, unveil
     from troth.sandbox.face import plan
     from troth.sandbox.pyrun import run
@@ -41,6 +42,7 @@ __all__ = [
     "Enforcement",
     "EnforcementError",
     "IncreaseError",
+    "Knowledge",
     "ParseError",
     "PathError",
     "PledgeViolation",
@@ -61,6 +63,7 @@ _LAZY = {
     "plan": "troth.sandbox.face",
     "run": "troth.sandbox.pyrun",
     "Enforcement": "troth.sandbox.report",
+    "Knowledge": "troth.promises.knowledge",
     "bpf": "troth.bpf",
 }
 

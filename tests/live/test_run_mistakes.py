@@ -114,6 +114,27 @@ def test_a_program_that_may_not_be_read_is_confined_early() -> None:
     assert troth_run("--early", "-p", "stdio", unreadable, unprivileged=True) == (0, "main\n", "")
 
 
+@pytest.mark.parametrize(
+    ("as_of", "problem"),
+    [
+        ("linux-5.4", "Linux 5.4 is before what is recorded"),
+        ("glibc-3", "unknown C library 'glibc-3'"),
+        ("yesterday", "unknown or repeated part 'yesterday' of 'yesterday'"),
+    ],
+)
+def test_a_time_without_records_is_refused(as_of: str, problem: str) -> None:
+    done = troth_run("--as-of", as_of, "-p", "stdio", "--", "true")
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith(f"troth: error: {problem}\n")
+
+
+def test_a_program_runs_under_what_was_known_before_it() -> None:
+    path = script("old", "old news\n", 0o644)
+    done = troth_run("--as-of", "linux-5.10,glibc-2.31", "-p", "stdio rpath", "--", "cat", path)
+    assert (done.status, done.out) == (0, "old news\n")
+    assert troth_run("--as-of=linux-5.10", "-p", "stdio", "--", "cat", path).status == 1
+
+
 def test_a_program_that_may_not_be_executed_says_so_to_nobody() -> None:
     path = script("private", "#!/bin/sh\n", 0o600)
     done = troth_run("-p", "stdio", path, unprivileged=True)

@@ -19,12 +19,13 @@ VIOLATIONS: Final = ("kill", "errno")
 class Options(Value):
     """The arguments of `troth run`: promises joined, unveils as given, the command."""
 
-    __slots__ = ("promises", "unveil", "on_violation", "early", "allow_degraded", "command")
+    __slots__ = ("promises", "unveil", "on_violation", "early", "allow_degraded", "as_of", "command")
     promises: str
     unveil: tuple[str, ...]
     on_violation: str
     early: bool
     allow_degraded: bool
+    as_of: str
     command: tuple[str, ...]
 
 
@@ -36,6 +37,7 @@ def parse(args: Sequence[str]) -> Options | None:
     promises: list[str] = []
     unveil: list[str] = []
     on_violation = "kill"
+    as_of = ""
     early = degraded = False
     words = iter(args)
     command: list[str] = []
@@ -55,7 +57,7 @@ def parse(args: Sequence[str]) -> Options | None:
             early = True
         elif name == "--allow-degraded" and value is None:
             degraded = True
-        elif name in ("-p", "--promises", "-v", "--unveil", "--on-violation"):
+        elif name in ("-p", "--promises", "-v", "--unveil", "--on-violation", "--as-of"):
             value = next(words, None) if value is None else value
             if value is None:
                 return None
@@ -63,6 +65,8 @@ def parse(args: Sequence[str]) -> Options | None:
                 promises.append(value)
             elif name in ("-v", "--unveil"):
                 unveil.append(value)
+            elif name == "--as-of":
+                as_of = value
             elif value in VIOLATIONS:
                 on_violation = value
             else:
@@ -71,7 +75,7 @@ def parse(args: Sequence[str]) -> Options | None:
             return None
     if not promises or not command:
         return None
-    return Options(" ".join(promises), tuple(unveil), on_violation, early, degraded, tuple(command))
+    return Options(" ".join(promises), tuple(unveil), on_violation, early, degraded, as_of, tuple(command))
 
 
 def unveiled(text: str) -> tuple[str, str]:
@@ -107,6 +111,7 @@ def run(options: Options) -> int:
             violation=options.on_violation,
             late=not options.early,
             allow_degraded=options.allow_degraded,
+            as_of=options.as_of,
         )
         started = start(wanted, signals)
         for note in started.notes:

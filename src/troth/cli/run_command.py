@@ -41,6 +41,12 @@ from troth.errors import RequestError
 )
 @click.option("--early", is_flag=True, help="Confine before the program's loader runs, not at its entry point.")
 @click.option("--allow-degraded", is_flag=True, help="Go on, and say so, where this kernel cannot enforce all of it.")
+@click.option(
+    "--as-of",
+    default="",
+    metavar="KNOWLEDGE",
+    help="Forget what came later, to see how the promises age: linux-5.10,glibc-2.31 (see troth.Knowledge).",
+)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[--] CMD [ARG]...")
 def run(
     promises: tuple[str, ...],
@@ -48,6 +54,7 @@ def run(
     on_violation: str,
     early: bool,
     allow_degraded: bool,
+    as_of: str,
     command: tuple[str, ...],
 ) -> int:
     """Run a program that is held to promises, unmodified and unprivileged.
@@ -65,7 +72,7 @@ def run(
     fails itself, 126 when the program cannot be executed, 127 when there is none, 3 when this kernel
     cannot enforce the promises, 2 for a mistake in the command line.
     """
-    return do_run(options(promises, unveil, on_violation, early, allow_degraded, command))
+    return do_run(options(promises, unveil, on_violation, early, allow_degraded, as_of, command))
 
 
 def options(
@@ -74,6 +81,7 @@ def options(
     on_violation: str,
     early: bool,
     allow_degraded: bool,
+    as_of: str,
     command: tuple[str, ...],
 ) -> Options:
     """What click read, checked for what it cannot know is missing.
@@ -88,4 +96,4 @@ def options(
         )
     if not command:
         raise RequestError("no program to run", hint='put it last, as in: troth run -p "stdio rpath" -- CMD')
-    return Options(" ".join(promises), unveil, on_violation, early, allow_degraded, command)
+    return Options(" ".join(promises), unveil, on_violation, early, allow_degraded, as_of, command)

@@ -5,8 +5,8 @@
 NOSYS = 38
 
 GROUPS = (
-    # restart_syscall exit getpid getuid getgid geteuid getegid getppid getgroups munmap sigreturn getresuid getresgid rt_sigreturn getuid32 getgid32 geteuid32 getegid32 getgroups32 getresuid32 getresgid32 gettid futex exit_group set_tid_address set_robust_list getrandom membarrier rseq futex_time64 landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
-    ((0, 1, 20, 24, 47, 49, 50, 64, 80, 91, 119, 165, 171, 173, 199, 200, 201, 202, 205, 209, 211, 224, 240, 248, 256, 338, 384, 389, 398, 422, 444, 445, 446, 454, 455, 456, 471), (
+    # restart_syscall exit getpid getuid getgid geteuid getegid getppid getgroups munmap sigreturn getresuid getresgid rt_sigreturn getuid32 getgid32 geteuid32 getegid32 getgroups32 getresuid32 getresgid32 gettid futex exit_group set_tid_address set_robust_list rseq futex_time64 landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
+    ((0, 1, 20, 24, 47, 49, 50, 64, 80, 91, 119, 165, 171, 173, 199, 200, 201, 202, 205, 209, 211, 224, 240, 248, 256, 338, 398, 422, 444, 445, 446, 454, 455, 456, 471), (
         (68719476736, 0, '', ()),
     ), (
     ), False, False),
@@ -146,7 +146,8 @@ GROUPS = (
     ), False, True),
     # ioctl
     ((54,), (
-        (1, 0, '', ((1, 4294967295, (21505, 21531, 21537, 21584, 21585, 2150388778), False, False),)),
+        (1, 0, '', ((1, 4294967295, (21505, 21531, 21537, 21584, 21585), False, False),)),
+        (1, 0, '', ((1, 4294967295, (2150388778,), False, False),)),
         (2, 0, '', ((1, 4294967295, (1, 2, 2147771905, 2147776001, 3223348747), False, False),)),
         (4, 0, '', ((1, 4294967295, (1074041865, 1075876877, 3222836278), False, False),)),
         (32, 0, '', ((1, 4294967295, (1074030082,), False, False),)),
@@ -158,8 +159,10 @@ GROUPS = (
         (524288, 8192, '', ((1, 4294967295, (21520,), False, False),)),
         (524288, 6, '', ((1, 4294967295, (21536, 21569, 1074025521), False, False),)),
     ), (
+        (0, 25, ((1, 65280, (21504, 29696), False, False), (1, 4294967295, (21506, 21507, 21508, 21510, 21511, 21512, 21513, 21514, 21515, 21516, 21517, 21518, 21520, 21522, 21524, 21526, 21527, 21528, 21532, 21533, 21535, 21536, 21538, 21539, 21541, 21543, 21544, 21551, 21555, 21556, 21557, 21559, 21569, 21586, 21587, 21589, 21591, 1074025521, 1074025526, 1076646955, 1076646956, 1076646957, 3223868483), True, False))),
         (0, 25, ((1, 4294967295, (21509, 21519, 21521, 21523, 21525, 21529, 21534, 21540, 21545, 2147767344, 2147767352, 2147767353, 2147767360), False, False),)),
         (0, 25, ((1, 4294967295, (2, 2147771905, 3223348747), False, False),)),
+        (0, 25, ((1, 4294967295, (3228067345,), False, False),)),
         (0, 95, ((1, 4294967295, (1074041865, 1075876877, 3222836278), False, False),)),
     ), False, False),
     # fcntl fcntl64
@@ -566,6 +569,12 @@ GROUPS = (
         (68719476736, 0, '', ((1, 8, (0,), False, False),)),
     ), (
         (0, 22, ()),
+    ), False, False),
+    # getrandom membarrier
+    ((384, 389), (
+        (1, 0, '', ()),
+        (68719476736, 0, '', ()),
+    ), (
     ), False, False),
     # memfd_create
     ((385,), (

@@ -66,14 +66,15 @@ GROUPS = (
     ), (
         (32768, 13, ()),
     ), False, False),
-    # munmap getpid exit getuid getgid geteuid getegid getppid getgroups getresuid getresgid gettid futex exit_group rt_sigreturn set_tid_address restart_syscall set_robust_list getrandom membarrier rseq landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
-    ((5011, 5038, 5058, 5100, 5102, 5105, 5106, 5108, 5113, 5116, 5118, 5178, 5194, 5205, 5211, 5212, 5213, 5268, 5313, 5318, 5327, 5444, 5445, 5446, 5454, 5455, 5456, 5471), (
+    # munmap getpid exit getuid getgid geteuid getegid getppid getgroups getresuid getresgid gettid futex exit_group rt_sigreturn set_tid_address restart_syscall set_robust_list rseq landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
+    ((5011, 5038, 5058, 5100, 5102, 5105, 5106, 5108, 5113, 5116, 5118, 5178, 5194, 5205, 5211, 5212, 5213, 5268, 5327, 5444, 5445, 5446, 5454, 5455, 5456, 5471), (
         (68719476736, 0, '', ()),
     ), (
     ), False, False),
     # ioctl
     ((5015,), (
-        (1, 0, '', ((1, 4294967295, (18047, 21517, 26113, 26114, 26238, 1076909098), False, False),)),
+        (1, 0, '', ((1, 4294967295, (18047, 21517, 26113, 26114, 26238), False, False),)),
+        (1, 0, '', ((1, 4294967295, (1076909098,), False, False),)),
         (2, 0, '', ((1, 4294967295, (536870913, 536870914, 1074292225, 1074296321, 3223348747), False, False),)),
         (4, 0, '', ((1, 4294967295, (2147783689, 2149618701, 3222836278), False, False),)),
         (32, 0, '', ((1, 4294967295, (2148034050,), False, False),)),
@@ -85,8 +86,10 @@ GROUPS = (
         (524288, 8192, '', ((1, 4294967295, (2147775606,), False, False),)),
         (524288, 6, '', ((1, 4294967295, (21616, 536892481, 2147767345), False, False),)),
     ), (
+        (0, 25, ((1, 65280, (21504, 29696), False, False), (1, 4294967295, (21506, 21507, 21508, 21509, 21510, 21511, 21518, 21519, 21520, 21543, 21544, 21559, 21616, 21617, 21618, 21632, 21635, 21637, 21638, 21640, 21642, 21644, 26237, 29697, 29709, 29710, 29722, 29723, 29724, 536892481, 2147767345, 2147767350, 2147775606, 2147775608, 2148037735, 2150650923, 2150650924, 2150650925, 3223344175, 3223868483), True, False))),
         (0, 25, ((1, 4294967295, (21505, 21633, 21636, 29696, 29718, 29725, 29810, 1074025520, 1074025528, 1074025529, 1074025536, 1074033783, 1074295912), False, False),)),
         (0, 25, ((1, 4294967295, (536870914, 1074292225, 3223348747), False, False),)),
+        (0, 25, ((1, 4294967295, (3228067345,), False, False),)),
         (0, 122, ((1, 4294967295, (2147783689, 2149618701, 3222836278), False, False),)),
     ), False, False),
     # access getcwd ustat statfs faccessat faccessat2
@@ -559,6 +562,12 @@ GROUPS = (
         (68719476736, 0, '', ((1, 8, (0,), False, False),)),
     ), (
         (0, 22, ()),
+    ), False, False),
+    # getrandom membarrier
+    ((5313, 5318), (
+        (1, 0, '', ()),
+        (68719476736, 0, '', ()),
+    ), (
     ), False, False),
     # memfd_create
     ((5314,), (

@@ -5,8 +5,8 @@
 NOSYS = 38
 
 GROUPS = (
-    # restart_syscall exit getpid getuid getgid geteuid getegid getppid getgroups munmap sigreturn getresuid getresgid rt_sigreturn gettid futex set_tid_address exit_group set_robust_list getrandom membarrier rseq landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
-    ((0, 1, 20, 24, 47, 49, 50, 64, 80, 91, 119, 165, 170, 172, 207, 221, 232, 234, 300, 359, 365, 387, 444, 445, 446, 454, 455, 456, 471), (
+    # restart_syscall exit getpid getuid getgid geteuid getegid getppid getgroups munmap sigreturn getresuid getresgid rt_sigreturn gettid futex set_tid_address exit_group set_robust_list rseq landlock_create_ruleset landlock_add_rule landlock_restrict_self futex_wake futex_wait futex_requeue rseq_slice_yield
+    ((0, 1, 20, 24, 47, 49, 50, 64, 80, 91, 119, 165, 170, 172, 207, 221, 232, 234, 300, 387, 444, 445, 446, 454, 455, 456, 471), (
         (68719476736, 0, '', ()),
     ), (
     ), False, False),
@@ -170,6 +170,7 @@ GROUPS = (
     # ioctl
     ((54,), (
         (1, 0, '', ((1, 4294967295, (536897025, 536897026, 1074030207, 1076655123, 2147772030), False, False),)),
+        (1, 0, '', ((1, 4294967295, (), False, False),)),
         (2, 0, '', ((1, 4294967295, (536870913, 536870914, 1074292225, 1074296321, 3223348747), False, False),)),
         (4, 0, '', ((1, 4294967295, (2147783689, 2149618701, 3222836278), False, False),)),
         (32, 0, '', ((1, 4294967295, (2148034050,), False, False),)),
@@ -181,8 +182,10 @@ GROUPS = (
         (524288, 8192, '', ((1, 4294967295, (2147775606,), False, False),)),
         (524288, 6, '', ((1, 4294967295, (21536, 536892481, 2147767345), False, False),)),
     ), (
+        (0, 25, ((1, 65280, (21504, 29696), False, False), (1, 4294967295, (21516, 21517, 21518, 21522, 21526, 21527, 21528, 21532, 21533, 21535, 21536, 21538, 21539, 21541, 21543, 21544, 21551, 21559, 21587, 21589, 21591, 536892481, 536900637, 536900638, 536900639, 2147767345, 2147767350, 2147772029, 2147775606, 2148037735, 2148824088, 2148824089, 2148824092, 2150396948, 2150396949, 2150396950, 3223868483), True, False))),
         (0, 25, ((1, 4294967295, (21525, 21529, 21534, 21540, 21545, 1074025520, 1074025528, 1074025529, 1074025536, 1074033779, 1074033783, 1074295912, 1075082263), False, False),)),
         (0, 25, ((1, 4294967295, (536870914, 1074292225, 3223348747), False, False),)),
+        (0, 25, ((1, 4294967295, (3228067345,), False, False),)),
         (0, 95, ((1, 4294967295, (2147783689, 2149618701, 3222836278), False, False),)),
     ), False, False),
     # fcntl
@@ -571,6 +574,12 @@ GROUPS = (
         (68719476736, 0, '', ((1, 8, (0,), False, False),)),
     ), (
         (0, 22, ()),
+    ), False, False),
+    # getrandom membarrier
+    ((359, 365), (
+        (1, 0, '', ()),
+        (68719476736, 0, '', ()),
+    ), (
     ), False, False),
     # memfd_create
     ((360,), (

@@ -78,5 +78,10 @@ FILES: Final = (
     (EXEC,  "x",  LOADERS),
 )  # fmt: skip
 
+# Paths that are there because of one C library, with its release: see `since` in `_table`.
+SINCE: Final = {
+    "/sys/devices/system/cpu/possible": "glibc-2.36",   # sysconf(_SC_NPROCESSORS_CONF)
+}
+
 # exec without rpath and without a veil: nothing says where programs are, so only the system's own can be started.
 WITHOUT_RPATH: Final = (EXEC, "x", PROGRAMS)

@@ -8,7 +8,8 @@ named, together with *all* of `also`. Rows are OR-ed, the conditions of a row ar
 the call may pass the filter; `truncate_judged` = about truncation too (ABI 3); `unveiled` = no veil is
 active; `scoped` = Landlock confines signals to this process; `unix_judged` = Landlock decides which unix
 sockets resolve; `main` = the architecture is the program's own, not one that it could enter. `only` names members (`name`, `name@arch`) whose arguments hide behind a pointer and which
-are allowed all the same; the row says why.
+are allowed all the same; the row says why. `since` names the C library without which an entry would not be
+here, where what it grants does not follow from the promise: `promises.knowledge` can take it away again.
 
 `ANSWERS` says how a call is refused when the violation mode would be the wrong answer: what libc
 or a runtime does on its own account is refused softly, so that only the program's own acts kill it.
@@ -87,6 +88,10 @@ def null(role: str) -> tuple[str, str, str, str]:
     return (role, "null", "", "0")
 
 
+# Entries that exist because of one C library, with its release.
+SINCE: Final[dict[object, str]] = {}
+
+
 def row(
     family: str,
     needs: int,
@@ -94,16 +99,25 @@ def row(
     also: int = 0,
     when: str = "",
     only: tuple[str, ...] = (),
+    since: str = "",
 ) -> tuple[str, int, int, tuple[tuple[str, str, str, str], ...], str, tuple[str, ...]]:
-    """One way to pay for calls of a family; plain, because a confined program builds it at every start."""
-    return (family, needs, also, tests, when, only)
+    """One way to pay for calls of a family."""
+    made = (family, needs, also, tests, when, only)
+    if since:
+        SINCE[made] = since
+    return made
 
 
-IOCTL_STDIO: Final = "FIONREAD FIONBIO FIOCLEX FIONCLEX TCGETS TCGETS2"  # isatty() is a TCGETS, since 2.42 a TCGETS2
+IOCTL_STDIO: Final = "FIONREAD FIONBIO FIOCLEX FIONCLEX TCGETS"  # isatty() is a TCGETS
 IOCTL_TTY_GET: Final = "TIOCGWINSZ TIOCGPGRP TIOCGSID TIOCOUTQ TIOCMGET TIOCGPTN TIOCGPTLCK TIOCGETD TIOCGEXCL TIOCGPKT TIOCGSOFTCAR TCGETA TIOCGSERIAL"
 IOCTL_TTY_SET: Final = (
     "TCSETS TCSETSW TCSETSF TCSETS2 TCSETSW2 TCSETSF2 TIOCSWINSZ TCSBRK TCSBRKP TIOCSBRK TIOCCBRK TCFLSH TCXONC "
     "TIOCSCTTY TIOCNOTTY TIOCEXCL TIOCNXCL TCSETA TCSETAW TCSETAF"
+)
+# What changes a terminal, a serial line or who they belong to; TIOCSTI, TIOCLINUX and TIOCSIG act for the user.
+IOCTL_TTY_CHANGES: Final = (
+    f"{IOCTL_TTY_SET} TIOCSPGRP TIOCSPTLCK TIOCGPTPEER TIOCPKT TIOCSTI TIOCLINUX TIOCSIG TIOCCONS TIOCSETD TIOCVHANGUP "
+    "TIOCSSERIAL TIOCSERCONFIG TIOCSERSWILD TIOCSLCKTRMIOS TIOCMBIS TIOCMBIC TIOCMSET TIOCSRS485 TIOCSISO7816 TCSETX TCSETXF TCSETXW FIOASYNC"
 )
 FCNTL_STDIO: Final = (
     "F_DUPFD F_DUPFD_CLOEXEC F_GETFD F_SETFD F_GETFL F_SETFL F_GETPIPE_SZ F_SETPIPE_SZ "
@@ -127,8 +141,10 @@ ROWS: Final = (
     row("robust_list",    ALWAYS, one_of("pid", "0 SELF")),
     row("tid_address",    ALWAYS),
     row("rseq",           ALWAYS),
-    row("membarrier",     ALWAYS),           # musl and runtimes synchronise threads with it
-    row("getrandom",      ALWAYS),           # glibc 2.43 loops for ever without it
+    row("membarrier",     STDIO),
+    row("membarrier",     ALWAYS, since="musl-1.1.22"),     # musl and runtimes synchronise threads with it
+    row("getrandom",      STDIO),
+    row("getrandom",      ALWAYS, since="glibc-2.43"),      # malloc() loops for ever without it
     row("munmap",         ALWAYS),           # a thread's stack at its end
     row("uprobe",         ALWAYS),           # the kernel itself makes this call in a traced program
     # Pledging again only narrows.
@@ -183,7 +199,7 @@ ROWS: Final = (
     row("close",          STDIO | EXEC | UNVEIL),
     row("lseek",          STDIO),
     row("fstat",          STDIO | EXEC | UNVEIL),
-    row("stat",           STDIO | EXEC | UNVEIL, has("flags", "AT_EMPTY_PATH")),  # fstat() of glibc 2.33 to 2.38; any path too, see docs/limits.md
+    row("stat",           STDIO | EXEC | UNVEIL, has("flags", "AT_EMPTY_PATH"), since="glibc-2.33"),  # fstat() until 2.38; any path too, see docs/limits.md
     row("ftruncate",      STDIO),
     row("fallocate",      STDIO),
     row("fsync",          STDIO),
@@ -204,6 +220,7 @@ ROWS: Final = (
     row("fcntl",          PROC,  one_of("cmd", "F_SETOWN F_GETOWN F_SETOWN_EX F_GETOWN_EX F_SETSIG F_GETSIG")),
     row("flock",          FLOCK),
     row("ioctl",          STDIO, one_of("request", IOCTL_STDIO)),
+    row("ioctl",          STDIO, one_of("request", "TCGETS2"), since="glibc-2.42"),     # its isatty()
 
     # Signals: to oneself; to others is proc.
     row("sigaction",      STDIO),
@@ -217,7 +234,7 @@ ROWS: Final = (
     row("tgkill",         STDIO, one_of("tgid", "SELF")),
     row("sigqueue",       STDIO, one_of("pid", "SELF")),
     row("tgsigqueue",     STDIO, one_of("tgid", "SELF")),
-    row("tkill",          STDIO, one_of("tid", "SELF")),        # musl's raise() in the first thread
+    row("tkill",          STDIO, one_of("tid", "SELF")),        # raise() of musl in the first thread
     row("tkill",          STDIO, when="scoped"),                # ... in any other, whose id cannot be known beforehand
     row("pidfd_send_signal", STDIO, when="scoped"),
     row("kill",           PROC),
@@ -274,8 +291,8 @@ ROWS: Final = (
     row("open",           STDIO | UNVEIL, has("flags", "O_PATH"), lacks("flags", "O_CREAT")),
     # openat2 hides its flags; callers have begun to drop the fallback that ENOSYS relied on. Where Landlock
     # judges reading, writing, truncating and creating it may pass; what stays unseen is in docs/limits.md.
-    row("open",           RPATH, when="truncate_judged", only=("openat2",)),
-    row("open",           RPATH, also=WPATH | CPATH, when="unveiled", only=("openat2",)),
+    row("open",           RPATH, when="truncate_judged", only=("openat2",), since="glibc-2.43"),
+    row("open",           RPATH, also=WPATH | CPATH, when="unveiled", only=("openat2",), since="glibc-2.43"),
 
     # Looking up paths. Landlock does not mediate these: a veil does not hide metadata.
     row("stat",           RPATH | UNVEIL),       # unveil() looks its paths up
@@ -462,12 +479,16 @@ def answer(
     errno: str,
     *tests: tuple[str, str, str, str],
     held: int = 0,
+    since: str = "",
 ) -> tuple[str, str, tuple[tuple[str, str, str, str], ...], int]:
     """How a refused call of a family is answered instead of by the violation mode.
 
     `held` limits this to processes that hold one of these promises.
     """
-    return (family, errno, tests, held)
+    made = (family, errno, tests, held)
+    if since:
+        SINCE[made] = since
+    return made
 
 
 ANSWERS: Final = (
@@ -496,9 +517,14 @@ ANSWERS: Final = (
     answer("unshare",     "EPERM"),            # sandboxes inside try, and go on without
     answer("gone",        "ENOSYS"),           # nothing is behind these numbers
     answer("s390_hw",     "ENOSYS"),
-    # Probes of runtimes: they ask, and go on without.
+    # Probes of runtimes: they ask, and go on without. The next C library may ask whether this is a terminal in a new
+    # way, as glibc 2.42 did: what is in the terminals' range and changes nothing is answered as by what is none.
+    answer("ioctl",       "ENOTTY", masked_in("request", "0xff00", "0x5400 0x7400"), not_one_of("request", IOCTL_TTY_CHANGES)),
     answer("ioctl",       "ENOTTY", one_of("request", IOCTL_TTY_GET)),
     answer("ioctl",       "ENOTTY", one_of("request", "FS_IOC_GETFLAGS FS_IOC_FIEMAP FIGETBSZ")),
+    # PROCMAP_QUERY (Linux 6.11; one number on every architecture): m4 beside glibc 2.43 asks it of /proc/self/maps at its
+    # start, and reads that file's text where the answer is that of an older kernel.
+    answer("ioctl",       "ENOTTY", one_of("request", "0xc0686611")),
     answer("ioctl",       "EOPNOTSUPP", one_of("request", "FICLONE FICLONERANGE FIDEDUPERANGE")),
     answer("fcntl",       "EINVAL", not_one_of("cmd", FCNTL_LOCK + " F_SETOWN F_SETOWN_EX F_SETSIG F_NOTIFY F_SETLEASE")),   # a command of a later kernel
     answer("mprotect",    "EACCES", held=EXEC),            # what SELinux answers a loader that relocates code

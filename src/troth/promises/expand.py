@@ -15,8 +15,9 @@ from troth.families import resolve
 from troth.families._table import SOLITARY
 from troth.families.resolve import constant
 from troth.policy.model import Cond, Policy, Rule, errno_answer, simplify
-from troth.promises._table import ANSWERS, ROWS
+from troth.promises._table import ANSWERS, ROWS, SINCE
 from troth.promises._words import ALWAYS, EVERYTHING
+from troth.promises.knowledge import EVERYTHING_KNOWN
 from troth.promises.setting import Identity, Setting
 
 TYPE_CHECKING = False
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from troth.families import Resolved
+    from troth.promises.knowledge import Knowledge
 
     Test = tuple[str, str, str, str]
     # What a row gives a family: its tests, and the members that may hide them (`name` or `name@arch`).
@@ -32,12 +34,13 @@ if TYPE_CHECKING:
 _LOW: Final = 0xFFFFFFFF
 
 
-def payments(promises: int, when: dict[str, bool]) -> dict[str, list[Payment]]:
+def payments(promises: int, when: dict[str, bool], knowledge: Knowledge = EVERYTHING_KNOWN) -> dict[str, list[Payment]]:
     """The rows that these promises pay for, by family; an unconditional one stands alone."""
     held = promises | ALWAYS
     paid: dict[str, list[Payment]] = {}
-    for family, needs, also, tests, where, only in ROWS:
-        if held & needs and also & held == also and when[where]:
+    for row in ROWS:
+        family, needs, also, tests, where, only = row
+        if held & needs and also & held == also and when[where] and knowledge.met(SINCE.get(row, "")):
             if not tests and not only:
                 paid[family] = [((), ())]
             elif paid.get(family) != [((), ())]:
@@ -45,18 +48,30 @@ def payments(promises: int, when: dict[str, bool]) -> dict[str, list[Payment]]:
     return paid
 
 
-def expand(promises: int, arches: tuple[str, ...], setting: Setting, identity: Identity, *, violation: int) -> Policy:
+def expand(
+    promises: int,
+    arches: tuple[str, ...],
+    setting: Setting,
+    identity: Identity,
+    *,
+    violation: int,
+    knowledge: Knowledge = EVERYTHING_KNOWN,
+) -> Policy:
     """Say for every call of these architectures what it is answered under these promises.
 
     `violation` is the answer to a known call that was not promised. A number that the tables do not
     know answers ENOSYS, a call of another architecture kills the process: nothing that was promised
-    can make one.
+    can make one. `knowledge` makes the tables forget.
     """
     from troth.abi.seccomp import RET_KILL_PROCESS
 
-    paid = {arch: payments(promises, setting.flags(main=arch == arches[0])) for arch in arches}
     nosys = errno_answer(flags.value("ENOSYS", arches[0]))
-    sections = {arch: _section(arch, paid[arch], promises, identity, violation) for arch in arches}
+    sections = {}
+    for arch in arches:
+        paid = payments(promises, setting.flags(main=arch == arches[0]), knowledge)
+        calls = _section(arch, paid, promises, identity, violation, knowledge)
+        known = {nr for nr, _, since, _ in abi.table(arch) if knowledge.has(since)}
+        sections[arch] = {nr: rules for nr, rules in calls.items() if nr in known}
     return Policy(sections, nosys, RET_KILL_PROCESS)
 
 
@@ -76,14 +91,21 @@ def expand_veil(arches: tuple[str, ...], setting: Setting, identity: Identity) -
 
 
 def _section(
-    arch: str, paid: dict[str, list[Payment]], promises: int, identity: Identity, violation: int
+    arch: str,
+    paid: dict[str, list[Payment]],
+    promises: int,
+    identity: Identity,
+    violation: int,
+    knowledge: Knowledge,
 ) -> dict[int, tuple[Rule, ...]]:
     allow = (Rule((), RET_ALLOW),)
     refuse = (Rule((), violation),)
-    reader = Reader(arch, identity)
+    reader = Reader(arch, identity, knowledge)
     soft: dict[str, list[tuple[str, tuple[Test, ...], int]]] = {}
-    for family, errno, tests, held in ANSWERS:
-        soft.setdefault(family, []).append((errno, tests, held))
+    for answer in ANSWERS:
+        family, errno, tests, held = answer
+        if knowledge.met(SINCE.get(answer, "")):
+            soft.setdefault(family, []).append((errno, tests, held))
     calls: dict[int, tuple[Rule, ...]] = {}
     for family, members in resolve(arch).items():
         rows = paid.get(family, ())
@@ -111,8 +133,9 @@ def _section(
 class Reader:
     """Reads the tests of rows for members of one architecture."""
 
-    def __init__(self, arch: str, identity: Identity) -> None:
+    def __init__(self, arch: str, identity: Identity, knowledge: Knowledge = EVERYTHING_KNOWN) -> None:
         self._arch = arch
+        self._knowledge = knowledge
         self._wide = abi.ARCHES[arch].bits == 64
         self._values: dict[str, tuple[int, ...]] = {
             "SELF": (identity.pid,),
@@ -190,7 +213,9 @@ class Reader:
                 numbers: set[int] = set()
                 for word in values.split():
                     known = self._values.get(word)
-                    if known is None:
+                    if known is None and not self._knowledge.has_value(word):
+                        known = ()
+                    elif known is None:
                         try:
                             known = (constant(word, self._arch),)
                         except KeyError:

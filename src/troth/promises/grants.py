@@ -5,13 +5,15 @@ from __future__ import annotations
 from troth._value import Value
 from troth.abi import landlock
 from troth.errors import PathError
-from troth.promises._paths import EVERYWHERE, FILES, VEIL, WITHOUT_RPATH
+from troth.promises._paths import EVERYWHERE, FILES, SINCE, VEIL, WITHOUT_RPATH
 from troth.promises._words import DNS, EXEC, INET, RPATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Final
+
+    from troth.promises.knowledge import Knowledge
 
 _bits: Final[dict[str, int]] = {}
 
@@ -71,10 +73,17 @@ def check_permissions(path: str, permissions: str) -> None:
             raise PathError(path, permissions, f"permission `{letter}` is given twice", hint="name each letter once")
 
 
-def path_grants(promises: int, veil: Iterable[tuple[str, str]] | None, *, loads: bool = False) -> tuple[Grant, ...]:
+def path_grants(
+    promises: int,
+    veil: Iterable[tuple[str, str]] | None,
+    *,
+    loads: bool = False,
+    knowledge: Knowledge | None = None,
+) -> tuple[Grant, ...]:
     """Where these promises reach: with no veil everywhere, else beneath the veil's paths.
 
-    `loads` adds what a program loader reads, for a process that has yet to load itself.
+    `loads` adds what a program loader reads, for a process that has yet to load itself; `knowledge`
+    leaves out what was not known.
 
     A veil rule gives only what the promises pay for; the files that libc opens come on top.
     An executable beneath a veil's `x` is readable even without `rpath`, as executing needs both.
@@ -95,7 +104,11 @@ def path_grants(promises: int, veil: Iterable[tuple[str, str]] | None, *, loads:
         if promises & needs or (loads and needs == EXEC and permissions == "r"):
             granted = veil_rights(permissions)
             if granted & ~base & ~rights("RESOLVE_UNIX"):
-                found += [Grant(path, granted) for path in paths.split()]
+                found += [
+                    Grant(path, granted)
+                    for path in paths.split()
+                    if knowledge is None or knowledge.met(SINCE.get(path, ""))
+                ]
     return tuple(found)
 
 

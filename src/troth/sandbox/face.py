@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from troth.kernel.probe import Kernel
+    from troth.promises.knowledge import Knowledge
 
 
 def plan(
@@ -22,11 +23,13 @@ def plan(
     unveil: Iterable[tuple[str, str]] = (),
     arch: str | None = None,
     kernel: Kernel | None = None,
+    knowledge: Knowledge | None = None,
 ) -> Plan:
     """Decide what pledge() would install: a filter, a Landlock ruleset, and what would be missing.
 
     `arch` is the name of an architecture (this one by default), `kernel` the facts of a kernel
-    (those of the running one by default).
+    (those of the running one by default), `knowledge` limits what the tables may know of kernels
+    and C libraries (`troth.Knowledge`; everything by default).
 
     Raises:
         UnknownPromiseError, RequestError: see pledge().
@@ -40,4 +43,5 @@ def plan(
 
         kernel = probe()
     veil = tuple(unveil)
-    return make_plan(Request(held, veil or None, identity(), judged_arches(name, held)), kernel)
+    request = Request(held, veil or None, identity(), judged_arches(name, held), knowledge=knowledge)
+    return make_plan(request, kernel)

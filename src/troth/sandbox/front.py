@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from troth.kernel.probe import Kernel
+    from troth.promises.knowledge import Knowledge
     from troth.sandbox.image import Image
     from troth.sandbox.launch import Child
     from troth.sandbox.report import Feature
@@ -41,10 +42,11 @@ class Order(Value):
     """What to run and how: the arguments of `troth run`.
 
     `promises` is a set, `veil` has checked paths. `executable` replaces the first of `argv` as what is
-    executed, when not empty; `env` replaces the environment, when not None.
+    executed, when not empty; `env` replaces the environment, when not None; `as_of` limits what the
+    tables may know (`promises.knowledge`), when not empty.
     """
 
-    __slots__ = ("argv", "promises", "veil", "violation", "late", "allow_degraded", "executable", "env")
+    __slots__ = ("argv", "promises", "veil", "violation", "late", "allow_degraded", "executable", "env", "as_of")
     argv: tuple[str, ...]
     promises: int
     veil: tuple[tuple[str, str], ...] | None
@@ -53,7 +55,8 @@ class Order(Value):
     allow_degraded: bool
     executable: str
     env: dict[bytes, bytes] | None
-    _defaults = {"executable": "", "env": None}
+    as_of: str
+    _defaults = {"executable": "", "env": None, "as_of": ""}
 
 
 def order(
@@ -66,12 +69,13 @@ def order(
     allow_degraded: bool = False,
     executable: str = "",
     env: dict[bytes, bytes] | None = None,
+    as_of: str = "",
 ) -> Order:
     """Check a request, without doing anything.
 
     Raises:
         UnknownPromiseError: a word is not a promise.
-        RequestError: a word is given twice, there is no program, or the violation mode is unknown.
+        RequestError: a word is given twice, there is no program, or the violation mode or time is unknown.
         PathError: an unveiled path cannot be used.
     """
     args = tuple(argv)
@@ -80,6 +84,7 @@ def order(
     if violation not in VIOLATIONS:
         raise RequestError(f"unknown violation mode {violation!r}", hint='use "kill" or "errno"')
     held = parse(promises)
+    _knowledge(as_of)
     collected: dict[str, str] = {}
     for path, permissions in unveil:
         collected[check_path(os.fsdecode(path), permissions, collected)] = permissions
@@ -92,7 +97,16 @@ def order(
         allow_degraded,
         executable,
         env,
+        as_of,
     )
+
+
+def _knowledge(as_of: str) -> Knowledge | None:
+    if not as_of:
+        return None
+    from troth.promises.knowledge import Knowledge
+
+    return Knowledge.parse(as_of)
 
 
 class Started(Value):
@@ -196,6 +210,7 @@ def _decide(wanted: Order, image: Image, kernel: Kernel, *, late: bool) -> Plan:
         arches,
         VIOLATIONS[wanted.violation],
         programs=programs,
+        knowledge=_knowledge(wanted.as_of),
     )
     return make_plan(request, kernel)
 

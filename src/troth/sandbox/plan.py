@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from troth.kernel.probe import Kernel
     from troth.policy import Policy
     from troth.promises.grants import Grant
+    from troth.promises.knowledge import Knowledge
 
     Veil = tuple[tuple[str, str], ...]
 
@@ -39,10 +40,10 @@ class Request(Value):
     `arches` the architectures whose calls are judged, others kill; `violation` the filter's answer
     to what was not promised; `threads` whether more than the calling thread must be reached;
     `programs` are paths that must be executable although `exec` was not promised; `veil_only`
-    confines paths and nothing else.
+    confines paths and nothing else; `knowledge` is what the tables may know, None for all.
     """
 
-    __slots__ = ("promises", "veil", "identity", "arches", "violation", "threads", "programs", "veil_only")
+    __slots__ = ("promises", "veil", "identity", "arches", "violation", "threads", "programs", "veil_only", "knowledge")
     promises: int
     veil: Veil | None
     identity: Identity
@@ -51,7 +52,14 @@ class Request(Value):
     threads: bool
     programs: tuple[str, ...]
     veil_only: bool
-    _defaults = {"violation": RET_KILL_PROCESS, "threads": False, "programs": (), "veil_only": False}
+    knowledge: Knowledge | None
+    _defaults = {
+        "violation": RET_KILL_PROCESS,
+        "threads": False,
+        "programs": (),
+        "veil_only": False,
+        "knowledge": None,
+    }
 
 
 class Ruleset(Value):
@@ -89,6 +97,12 @@ class Plan(Value):
 
             return expand_veil(request.arches, self.setting, identity)
         answer = request.violation if violation is None else violation
+        if request.knowledge is not None:
+            from troth.promises.expand import expand
+
+            return expand(
+                promises, request.arches, self.setting, identity, violation=answer, knowledge=request.knowledge
+            )
         return select(promises, request.arches, self.setting, identity, violation=answer)
 
     def program(self, pid: int | None = None, violation: int | None = None) -> Program:
@@ -116,6 +130,8 @@ def plan(request: Request, kernel: Kernel) -> Plan:
             Feature("system call filters", "a kernel with CONFIG_SECCOMP_FILTER", _why_not(kernel, "seccomp"))
         )
     version = kernel.landlock_abi
+    if request.knowledge is not None:
+        version = min(version, request.knowledge.landlock_abi)
     reach = not request.threads or version >= landlock.TSYNC_ABI
     if request.veil is not None:
         if not version:
@@ -172,7 +188,9 @@ def _ruleset(request: Request, version: int) -> Ruleset | None:
     else:
         rules = [
             grant.replace(rights=grant.rights & handled)
-            for grant in grants.path_grants(promises, request.veil, loads=bool(request.programs))
+            for grant in grants.path_grants(
+                promises, request.veil, loads=bool(request.programs), knowledge=request.knowledge
+            )
             if grant.rights & handled or grant.required
         ]
         executable = grants.veil_rights("x") & handled

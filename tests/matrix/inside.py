@@ -1,0 +1,204 @@
+"""Enter a root, and run one program in it: confined by `troth run` as this user or as nobody, or not at all.
+
+A root is entered by chroot(2) in mount and network namespaces of its own (and a user namespace, when not root), with the
+host's /proc and /dev, a loopback interface that no other cell sees, a fresh /tmp, and one directory of the host at /work, which the program's files are in.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import hashlib
+import importlib
+import os
+import pkgutil
+import select  # noqa: F401  # the supervisor loads it late
+import shutil
+import signal
+import socket
+import struct
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from children import become_nobody
+
+import troth
+from troth.cli import main
+from troth.kernel.process import set_dumpable
+
+_CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWNET = 0x20000, 0x10000000, 0x40000000
+_SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
+_MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
+_LIMIT_S = 60  # a program that hangs is ended, and its cell is red
+_ENVIRONMENT = {
+    "PATH": "/usr/bin:/usr/sbin",
+    "HOME": "/work",
+    "LANG": "C.UTF-8",
+    "TMPDIR": "/tmp",
+    "TZ": "UTC",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+
+# All of troth is loaded before the root changes: afterwards its files are out of reach.
+for _module in pkgutil.walk_packages(troth.__path__, "troth."):
+    if not _module.name.endswith("__main__"):
+        importlib.import_module(_module.name)
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Result(NamedTuple):
+    """What a program did: its status (128 and the signal's number when one ended it), its output, the files it left."""
+
+    status: int
+    out: str
+    err: str
+    files: dict[str, str]
+
+
+def _check(result: int) -> None:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def _mount(source: str, target: str, kind: str | None, flags: int) -> None:
+    _check(_libc.mount(source.encode(), target.encode(), kind and kind.encode(), flags, None))
+
+
+def can_enter() -> bool:
+    """Whether this user can enter a root here: root, or whoever may make user namespaces."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            _namespaces()
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def _namespaces() -> None:
+    uid, gid = os.getuid(), os.getgid()
+    if uid == 0:
+        _check(_libc.unshare(_CLONE_NEWNS | _CLONE_NEWNET))
+    else:
+        _check(_libc.unshare(_CLONE_NEWNS | _CLONE_NEWNET | _CLONE_NEWUSER))
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+        Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+    _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _IFF_UP))
+
+
+def enter(root: Path, work: Path) -> None:
+    """Make a root this process's /, for good, with `work` at /work.
+
+    Raises:
+        OSError: this user may not.
+    """
+    _namespaces()
+    for name in ("proc", "dev"):
+        _mount(f"/{name}", str(root / name), None, _MS_BIND | _MS_REC)
+    _mount("tmp", str(root / "tmp"), "tmpfs", 0)
+    os.chmod(root / "tmp", 0o1777)
+    _mount(str(work), str(root / "work"), None, _MS_BIND)
+    os.chroot(root)
+    os.chdir("/work")
+
+
+def run(
+    argv: tuple[str, ...],
+    root: Path,
+    *,
+    files: Mapping[str, str | bytes],
+    troth: tuple[str, ...] | None,
+    nobody: bool = False,
+) -> Result:
+    """Run a program in a root on a fresh copy of its files; `troth` are the arguments of `troth run`, None for none."""
+    work = Path(tempfile.mkdtemp(prefix="troth-matrix-"))
+    try:
+        for name, text in files.items():
+            if isinstance(text, bytes):  # a program
+                (work / name).write_bytes(text)
+                (work / name).chmod(0o755)
+            else:
+                (work / name).write_text(text)
+        if nobody and os.getuid() == 0:
+            for path in (work, *work.iterdir()):
+                os.chown(path, 65534, 65534)
+
+        def program() -> None:
+            enter(root, work)
+            if nobody:
+                become_nobody()
+                set_dumpable(dumpable=True)  # as after the execve(2) that an unprivileged user comes from
+            os.environ.clear()
+            os.environ.update(_ENVIRONMENT)
+            if troth is None:
+                os.execvp(argv[0], argv)
+            sys.argv = ["troth", "run", *troth, "--", *argv]
+            main()
+
+        status, out, err = _in_child(program)
+        return Result(status, out, err, _listing(work))
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _listing(work: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(work)): _digest(path.read_bytes()) if path.is_file() else "/"
+        for path in sorted(work.rglob("*"))
+        if not path.is_symlink()
+    }
+
+
+def left(files: Mapping[str, str | bytes]) -> dict[str, str]:
+    """What a program leaves that changes no file."""
+    return {name: _digest(text if isinstance(text, bytes) else text.encode()) for name, text in sorted(files.items())}
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:12]
+
+
+def _in_child(program: Callable[[], None]) -> tuple[int, str, str]:
+    """Call `program` in a forked child that leads a session of its own, with its output in files."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.setsid()
+                null = os.open("/dev/null", os.O_RDONLY)
+                for number, source in enumerate((null, out.fileno(), err.fileno())):
+                    os.dup2(source, number)
+                program()
+            except BaseException as error:
+                if isinstance(error, SystemExit):
+                    os._exit(error.code if isinstance(error.code, int) else 1)
+                os.write(2, f"not started: {error!r}\n".encode())
+            finally:
+                os._exit(99)
+        end = time.monotonic() + _LIMIT_S
+        while True:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                break
+            if time.monotonic() > end:
+                os.killpg(pid, signal.SIGKILL)
+            time.sleep(0.002)
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read().decode("utf-8", "backslashreplace"))
+        code = os.waitstatus_to_exitcode(status)
+        return (128 - code if code < 0 else code), texts[0], texts[1]

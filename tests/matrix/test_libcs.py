@@ -1,0 +1,189 @@
+"""The same promises hold under every libc at hand: each program works under them, and without one of them does not.
+
+Every program runs under every libc as nobody, confined at its entry point. As root, and confined before it starts
+(`--early`), they run under the oldest, the host's own and the newest: between these nothing about users differs,
+and what the loader does differs with its age only. One test is one root; its cells run two at a time, and all
+red ones are reported at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from conftest import needs
+from matrix import inside, musl_programs, roots
+from matrix.libc_programs import ALSO_ON_I386, FILES, ON_I386, PACKAGES, PROGRAMS, Program
+
+from tools.debroot import FetchError
+
+# What the loader of a program that is confined before it starts asks for.
+_LOADER = ("rpath", "prot_exec")
+
+
+class Cell(NamedTuple):
+    """One program under one libc, as this user or as nobody; `missing` is empty where every promise is held."""
+
+    name: str
+    argv: tuple[str, ...]
+    promises: str
+    missing: str
+    early: bool
+    nobody: bool
+
+
+@functools.cache
+def root_for(libc: roots.Libc, packages: tuple[str, ...]) -> Path:
+    """The root of a libc; skips, outside CI, where it cannot be had."""
+    needs(platform.machine() == "x86_64", "the libcs are x86_64's")
+    needs(all(map(shutil.which, ("apt-get", "dpkg-deb", "tar"))), "apt, dpkg and tar make the roots")
+    needs(inside.can_enter(), "neither root nor a user namespace: no root can be entered")
+    try:
+        return roots.root_of(libc, packages)
+    except FetchError as error:
+        needs(False, f"no root of {libc}: {error}")
+        raise
+
+
+def judge(cell: Cell, root: Path, files: Mapping[str, str | bytes]) -> str:
+    """Run a cell and the same program unconfined; what is wrong, or nothing."""
+    plain = inside.run(cell.argv, root, files=files, troth=None, nobody=cell.nobody)
+    if plain.status > 1 or not (plain.out or plain.files != inside.left(files)):
+        return f"{cell.name}: does nothing unconfined: {plain.status} {plain.err[-300:]}"
+    held = [word for word in cell.promises.split() if word != cell.missing]
+    how = ("--early",) if cell.early else ()
+    done = inside.run(cell.argv, root, files=files, troth=(*how, "-p", " ".join(held)), nobody=cell.nobody)
+    same = (done.status, done.out, done.files) == (plain.status, plain.out, plain.files)
+    if cell.missing and (done.out, done.files) == (plain.out, plain.files):
+        return f"{cell.name}: works without `{cell.missing}`"
+    if not cell.missing and not same:
+        return f"{cell.name} ({cell.promises}): {plain[:2]} became {done.status, done.out}: {done.err[-300:]}"
+    return ""
+
+
+def check(cells: Sequence[Cell], root: Path, files: Mapping[str, str | bytes]) -> None:
+    """Run cells, two at a time; all that is wrong is told at once."""
+    with ProcessPoolExecutor(min(2, os.cpu_count() or 1), mp_context=get_context("fork")) as pool:
+        work: Callable[[Cell], str] = functools.partial(judge, root=root, files=files)
+        red = [complaint for complaint in pool.map(work, cells) if complaint]
+    assert not red, "\n".join(red)
+
+
+def promises_of(program: Program, libc: roots.Libc, *, early: bool = False) -> str:
+    """What a program is held to under a libc."""
+    also = ALSO_ON_I386.get(program.name, "").split() if libc.arch == "i386" else ()
+    return " ".join(dict.fromkeys((*program.promises.split(), *also, *(_LOADER if early else ()))))
+
+
+def cells_of(libc: roots.Libc, *, missing: bool, early: bool, nobody: bool) -> list[Cell]:
+    """Every program, or on i386 some."""
+    return [
+        Cell(
+            program.name,
+            program.argv,
+            promises_of(program, libc, early=early),
+            program.missing if missing else "",
+            early,
+            nobody,
+        )
+        for program in PROGRAMS
+        if libc.arch == "amd64" or program.name in ON_I386
+    ]
+
+
+def packages_of(libc: roots.Libc) -> tuple[str, ...]:
+    """The packages of the programs that a libc runs."""
+    chosen = (program for program in PROGRAMS if libc.arch == "amd64" or program.name in ON_I386)
+    return tuple(sorted({package for program in chosen for package in program.packages.split()}))
+
+
+EVERY = pytest.mark.parametrize("libc", [*roots.GLIBCS, roots.I386], ids=str)
+SOME = pytest.mark.parametrize("libc", [roots.GLIBCS[0], roots.GLIBCS[1], roots.GLIBCS[-1]], ids=str)
+MUSL = pytest.mark.parametrize("libc", roots.MUSLS, ids=str)
+
+
+def test_there_are_enough_programs() -> None:
+    assert len({program.name for program in PROGRAMS}) == len(PROGRAMS) >= 60
+    assert len(set(ON_I386)) >= 15
+    assert set(ON_I386) <= {program.name for program in PROGRAMS}
+    assert all(program.missing in program.promises.split() for program in PROGRAMS)
+    assert PACKAGES
+
+
+@EVERY
+def test_a_root_has_the_libc_that_it_says(libc: roots.Libc) -> None:
+    root = root_for(libc, packages_of(libc))
+    assert roots.version_of(root, libc) == libc.version
+    assert roots.word_size_of(root) == (32 if libc.arch == "i386" else 64)
+
+
+@EVERY
+def test_programs_work_under_their_promises(libc: roots.Libc) -> None:
+    cells = cells_of(libc, missing=False, early=False, nobody=True)
+    check(cells, root_for(libc, packages_of(libc)), FILES)
+
+
+@EVERY
+def test_programs_fail_without_the_promise_that_they_need(libc: roots.Libc) -> None:
+    cells = cells_of(libc, missing=True, early=False, nobody=True)
+    check(cells, root_for(libc, packages_of(libc)), FILES)
+
+
+@SOME
+def test_programs_work_as_root_when_confined_before_they_start(libc: roots.Libc) -> None:
+    cells = cells_of(libc, missing=False, early=True, nobody=False)
+    check(cells, root_for(libc, packages_of(libc)), FILES)
+
+
+@functools.cache
+def musl_files() -> dict[str, str | bytes]:
+    """The programs, built once by the host's musl-gcc, beside the files that they use."""
+    needs(shutil.which("musl-gcc"), "musl-gcc is not installed (package musl-tools)")
+    files: dict[str, str | bytes] = {"words": FILES["words"]}
+    for source in musl_programs.MUSL_PROGRAMS:
+        with tempfile.NamedTemporaryFile() as built:
+            command = ["musl-gcc", "-O1", "-w", "-x", "c", "-o", built.name, "-"]
+            subprocess.run(command, input=musl_programs.text_of(source), text=True, check=True)
+            files[source.name] = Path(built.name).read_bytes()
+    return files
+
+
+@MUSL
+@pytest.mark.parametrize("early", [False, True], ids=["late", "early"])
+def test_musl_programs_work_under_their_promises(libc: roots.Libc, early: bool) -> None:
+    root = root_for(libc, ())
+    assert roots.version_of(root, libc) == libc.version
+    cells = [
+        Cell(
+            source.name,
+            (f"/work/{source.name}",),
+            f"{source.promises}{early * ' rpath prot_exec'}",
+            "",
+            early,
+            not early,
+        )
+        for source in musl_programs.MUSL_PROGRAMS
+    ]
+    # A word given twice is a mistake to troth.
+    cells = [cell._replace(promises=" ".join(dict.fromkeys(cell.promises.split()))) for cell in cells]
+    check(cells, root, musl_files())
+
+
+@MUSL
+def test_musl_programs_fail_without_the_promise_that_they_need(libc: roots.Libc) -> None:
+    cells = [
+        Cell(source.name, (f"/work/{source.name}",), source.promises, source.missing, False, True)
+        for source in musl_programs.MUSL_PROGRAMS
+        if source.missing
+    ]
+    check(cells, root_for(libc, ()), musl_files())
