@@ -50,8 +50,9 @@ class Package(NamedTuple):
 
     @property
     def release(self) -> tuple[int, ...]:
-        """The numbers in its name, which compare."""
-        return tuple(int(part) for part in re.findall(r"[0-9]+", self.name))
+        """The numbers of its version, which compare."""
+        version = self.name.split("-", 2)[2].removesuffix("64").partition("+")[0]
+        return tuple(int(part) for part in re.findall(r"[0-9]+", version))
 
 
 @functools.cache

@@ -9,12 +9,14 @@ from __future__ import annotations
 import errno
 import os
 import re
+import subprocess
 import threading
 import time
 
 import pytest
 from children import in_child
 from kernel_programs import Target, alone, answer_with, insn, needs_no_filter, refuse, target
+from programs import TROTH
 
 import troth
 from troth.abi import seccomp as answers
@@ -110,7 +112,7 @@ def test_calls_that_are_always_allowed_skip_the_filter_from_5_11() -> None:
             for _ in range(30):
                 start = time.monotonic_ns()
                 for _ in range(30):
-                    ask("getppid")
+                    os.getppid()
                 rounds.append(time.monotonic_ns() - start)
             return min(rounds)
 
@@ -138,6 +140,37 @@ def test_unveil_is_enforced_where_there_is_landlock_and_refused_elsewhere() -> N
         return report.status
 
     assert in_child(work, unprivileged=True) == ("full" if landlock.abi() else "partial")
+
+
+def test_without_landlock_a_pledge_says_what_stays_in_reach() -> None:
+    def work() -> tuple[str, ...]:
+        return troth.pledge("stdio rpath wpath").notes
+
+    note = "other processes' memory is in reach of `rpath` and `wpath` through /proc, which only Landlock closes"
+    assert in_child(work) == (() if landlock.abi() else (note,))
+
+
+def test_before_its_start_a_program_is_limited_to_itself_only_by_landlock() -> None:
+    if landlock.abi():
+        assert raw_run("--early", "-p", "stdio", "--", "/bin/echo", "hello") == (0, "hello\n", "")
+        return
+    status, out, err = raw_run("--early", "-p", "stdio", "--", "/bin/echo", "hello")
+    assert (status, out) == (3, "")
+    assert err.startswith("troth: error: starting one program only: needs Landlock (Linux 5.13); here: Linux ")
+    status, out, err = raw_run("--early", "--allow-degraded", "-p", "stdio rpath prot_exec", "--", "/bin/echo", "hello")
+    assert (status, out) == (0, "hello\n")
+    assert "troth: note: not enforced: starting one program only (needs Landlock (Linux 5.13); here: Linux " in err
+
+
+def test_a_run_says_what_no_landlock_means_for_it() -> None:
+    note = "troth: note: `stdio` cannot open the files of libc: without Landlock only `rpath` opens files\n"
+    assert raw_run("-p", "stdio", "--", "/bin/echo", "hello") == (0, "hello\n", "" if landlock.abi() else note)
+
+
+def raw_run(*arguments: str) -> tuple[int, str, str]:
+    """`troth run`, with everything that it says."""
+    done = subprocess.run([*TROTH, "run", *arguments], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
 
 
 def test_a_veil_reaches_other_threads_from_abi_8_and_is_refused_before(unprivileged: bool) -> None:

@@ -13,12 +13,13 @@ from collections.abc import Callable
 
 import pytest
 from children import Died, in_child
+from conftest import needs
 
 import troth
 from troth import abi
 from troth.bpf import Program
 from troth.errors import EnforcementError, IncreaseError, RequestError, UnknownPromiseError, UnsupportedError
-from troth.kernel import process, seccomp
+from troth.kernel import landlock, process, seccomp
 from troth.kernel.probe import probe
 
 NUMBERS = abi.numbers(abi.native().name)
@@ -232,6 +233,7 @@ def test_an_enforcement_has_no_truth_value() -> None:
 
 def test_nothing_is_imported_or_opened_after_the_first_pledge() -> None:
     """The import system is closed and every open is counted once the pledge is in force."""
+    needs(landlock.abi(), "Landlock")
 
     def work() -> list[str]:
         import builtins

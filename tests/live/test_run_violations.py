@@ -11,9 +11,10 @@ import subprocess
 import pytest
 from conftest import needs
 from programs import MKDIR as CALL
-from programs import TROTH, compiled, troth_run
+from programs import TROTH, compiled, needs_early, troth_run
 
 from troth import abi
+from troth.kernel import landlock
 
 MKDIR = r"""
 #include <errno.h>
@@ -58,6 +59,8 @@ int main(void) {
 
 @pytest.fixture(params=["late", "early"])
 def moment(request: pytest.FixtureRequest) -> list[str]:
+    if request.param == "early":
+        needs_early()
     return ["--early"] if request.param == "early" else []
 
 
@@ -102,7 +105,9 @@ def test_a_grandchild_is_named_with_its_own_pid(moment: list[str]) -> None:
     done = troth_run(*moment, "-p", "stdio proc exec rpath", "--", "/bin/sh", "-c", command)
     pid, status = done.out.split()
     assert int(status) == 128 + signal.SIGSYS
-    assert re.search(rf"^mkdir\[{pid}\]: {re.escape(CALL)}0x[0-9a-f]+, 0x1ff\): needs promise `cpath`$", done.err, re.MULTILINE)
+    assert re.search(
+        rf"^mkdir\[{pid}\]: {re.escape(CALL)}0x[0-9a-f]+, 0x1ff\): needs promise `cpath`$", done.err, re.MULTILINE
+    )
     assert done.status == 0
 
 
@@ -160,6 +165,7 @@ def test_without_a_listener_the_death_is_told() -> None:
 def test_troth_in_troth_is_confined_early_and_says_less() -> None:
     outer = [*TROTH, "run", "-p", "stdio rpath wpath cpath proc exec prot_exec", "--"]
     inner = [*TROTH, "run", "-p", "stdio rpath prot_exec proc", "--"]
+    needs(landlock.abi(), "Landlock")  # confined from its start, a program without `exec` is started by its leave
     done = subprocess.run([*outer, *inner, "/bin/echo", "inside"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "inside\n")
     assert done.stderr == (
@@ -218,6 +224,8 @@ def test_a_core_limit_and_other_limits_pass_through() -> None:
 
 
 def test_no_descriptor_of_troth_reaches_the_program(moment: list[str]) -> None:
+    needs(landlock.abi(), "Landlock")
+
     def prepare() -> None:
         os.closerange(3, 4096)
 

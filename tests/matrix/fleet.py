@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from pathlib import Path
 from typing import Final
@@ -10,17 +11,20 @@ from typing import Final
 from matrix import guest, image
 from matrix.kernels import Guest
 from matrix.machines import MACHINES
+
 from tools import debroot, kernels
 
 # Where a guest's programs come from: the first suite that the mirror has whole for the architecture.
 SUITES: Final = ("trixie", "forky", "sid")
 _PACKAGES: Final = (
-    "python3", "coreutils", "dash", "bash", "sed", "grep", "gawk", "findutils", "util-linux", "mount", "procps",
-    "login", "tar", "gzip",
+    "python3", "coreutils", "dash", "bash", "sed", "grep", "mawk", "findutils", "util-linux", "mount", "procps",
+    "login", "passwd", "tar", "gzip",
 )  # fmt: skip
 # What the tests compile their programs with; not where only filters and tables are asked.
 _COMPILER: Final = ("gcc", "libc6-dev", "musl-tools", "busybox-static")
 _COMPILER_32: Final = ("gcc-multilib",)
+# What runs while a guest's modules are compiled: a Python for this machine.
+_HERE: Final = "amd64"
 
 # What each choice of the table of guests runs, as arguments of pytest: as root, and as nobody.
 _ORDINARY: Final = ("-q", "--tb=short", "-p", "no:cacheprovider", "-o", "addopts=")
@@ -55,7 +59,7 @@ CHOICES: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
 TIMEOUT: Final = {"filters": 1800.0, "main": 1800.0, "all": 9000.0}
 
 
-class Absent(Exception):  # noqa: N818  # an outcome that callers skip for
+class Absent(Exception):
     """Something that a guest is made of cannot be had here; the message says what and why."""
 
 
@@ -64,4 +68,39 @@ class Fleet:
 
     def __init__(self) -> None:
         self._cache = debroot.cache_directory() / "guests"
-        self._fetching = threading.Lock()
+        self._making = threading.Lock()
+
+    def boot(self, what: Guest, *, everything: bool) -> guest.Boot:
+        """Boot one guest and run its tests; those for every day unless `everything`.
+
+        Raises:
+            Absent: a kernel or a root cannot be fetched.
+        """
+        chosen = "main" if what.chosen == "all" and not everything else what.chosen
+        try:
+            with self._making:
+                kernel = kernels.fetch(what.series, what.arch)
+                base, compiler = self._base(what.arch, with_compiler=what.chosen != "filters")
+        except debroot.FetchError as error:
+            raise Absent(str(error)) from error
+        as_root, as_nobody = CHOICES[chosen]
+        plan = image.Plan(
+            sessions=(("root", (*_ORDINARY, *as_root)), ("nobody", (*_ORDINARY, *as_nobody))),
+            environment={"TROTH_GUEST": what.name},
+        )
+        with tempfile.TemporaryDirectory(dir=self._cache) as scratch:
+            project = Path(scratch, "project.cpio")
+            image.project(project, plan, compiler=compiler)
+            told = guest.boot(MACHINES[what.arch], kernel, [base, project], timeout=TIMEOUT[chosen])
+        if kept := os.environ.get("TROTH_MATRIX_LOGS"):
+            Path(kept, f"{what.name}.log").write_text(told.console)
+        return told
+
+    def _base(self, arch: str, *, with_compiler: bool) -> tuple[Path, Path]:
+        """The archive of a root, and the root whose Python compiled it."""
+        packages: tuple[str, ...] = _PACKAGES
+        if with_compiler:
+            packages += _COMPILER + (_COMPILER_32 if arch == "amd64" else ())
+        root = debroot.root(packages, SUITES, arch)
+        compiler = root.path if arch == _HERE else debroot.root(_PACKAGES, (root.suite,), _HERE).path
+        return image.base(root.path, arch, self._cache, compiler=compiler), compiler

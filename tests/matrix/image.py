@@ -114,19 +114,10 @@ def _add_compiled(archive: Archive, compiler: Path, directory: Path, where: str)
     (loader,) = compiler.glob("lib*/ld-linux*")
     (libraries,) = compiler.glob("usr/lib/*-linux-gnu*")
     with tempfile.TemporaryDirectory() as prefix:
-        command = [
-            loader,
-            "--library-path",
-            libraries,
-            python,
-            "-B",
-            "-X",
-            f"pycache_prefix={prefix}",
-            "-m",
-            "compileall",
-        ]
+        options = ["-B", "-X", f"pycache_prefix={prefix}", "-m", "compileall", "-q"]
         # Not checked against its source: the times of files are not kept.
-        command += ["-q", "--invalidation-mode=unchecked-hash", "-s", directory, "-p", f"/{where}", directory]
+        options += ["--invalidation-mode=unchecked-hash", "-s", str(directory), "-p", f"/{where}", str(directory)]
+        command = [str(loader), "--library-path", str(libraries), str(python), *options]
         environment = {"PYTHONHOME": str(compiler / "usr"), "LC_ALL": "C.UTF-8"}
         subprocess.run(command, env=environment, check=False, stdout=subprocess.DEVNULL)
         written = Path(f"{prefix}{directory}")
