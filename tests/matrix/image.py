@@ -45,7 +45,7 @@ def base(root: Path, name: str, cache: Path, *, compiler: Path, extra: Sequence[
     """Give the archive of a root with pytest, made once for what the root and pytest are now.
 
     `extra` are other trees and where in the guest they go. Python's modules are compiled here, by the Python of the
-    root `compiler`, since in the guest that takes ten times as long.
+    amd64 root `compiler`, since in the guest that takes ten times as long.
     """
     key = hashlib.sha256(repr((HERE.joinpath("image.py").read_bytes(), _versions())).encode())
     for tree in (root, compiler, *(tree for tree, _ in extra)):
@@ -111,8 +111,7 @@ def _copy_distribution(name: str, target: Path) -> None:
 def _add_compiled(archive: Archive, compiler: Path, directory: Path, where: str) -> None:
     """Add the compiled form of all modules beneath `directory`, which are `where` in the guest."""
     (python,) = compiler.glob("usr/bin/python3.?*")
-    (loader,) = compiler.glob("lib*/ld-linux*")
-    (libraries,) = compiler.glob("usr/lib/*-linux-gnu*")
+    loader, libraries = compiler / "lib64/ld-linux-x86-64.so.2", compiler / "usr/lib/x86_64-linux-gnu"
     with tempfile.TemporaryDirectory() as prefix:
         options = ["-B", "-X", f"pycache_prefix={prefix}", "-m", "compileall", "-q"]
         # Not checked against its source: the times of files are not kept.
