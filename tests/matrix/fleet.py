@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from matrix import guest, image
+from matrix import guest, image, roots
 from matrix.kernels import Guest
 from matrix.machines import MACHINES
 
@@ -26,37 +26,57 @@ _COMPILER_32: Final = ("gcc-multilib",)
 # What runs while a guest's modules are compiled: a Python for this machine.
 _HERE: Final = "amd64"
 
-# What each choice of the table of guests runs, as arguments of pytest: as root, and as nobody.
+# What each choice of the table of guests runs, as arguments of pytest: as root, and as nobody. Nobody runs little for
+# every day, because most tests become nobody by themselves.
 _ORDINARY: Final = ("-q", "--tb=short", "-p", "no:cacheprovider", "-o", "addopts=")
-_KERNEL: Final = tuple(
-    f"tests/live/test_kernel_{part}.py" for part in ("probe", "seccomp", "notify", "filters", "landlock", "process")
+_PARTS: Final = ("probe", "seccomp", "notify", "filters", "landlock", "process")
+_FILTERS: Final = (
+    *(f"tests/live/test_kernel_{part}.py" for part in _PARTS),
+    "tests/live/test_by_kernel.py",
+    "tests/live/test_pledge_state.py",
+    "tests/live/test_pledge.py::test_an_operation_works_with_its_promises_and_not_without_one",
 )
-_FILTERS: Final = (*_KERNEL, "tests/live/test_by_kernel.py", "tests/live/test_pledge_state.py")
+_UNVEIL: Final = (
+    "tests/live/test_unveil.py",
+    "--deselect=tests/live/test_unveil.py::test_ten_thousand_paths_are_unveiled",
+)
+# As nobody they run in the session of nobody.
+_PROGRAMS: Final = (
+    "tests/live/test_run_ordinary.py",
+    "--deselect=tests/live/test_run_ordinary.py::test_it_does_its_work_with_its_promises_and_not_without_one[unprivileged",
+)
+_SPOT_CHECK: Final = ("tests/live/test_kernel_probe.py", "tests/live/test_by_kernel.py")
 CHOICES: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
-    # Filters, tables and pledge(): where programs cannot be started confined late, or take too long.
-    "filters": (
-        (*_FILTERS, "tests/live/test_pledge.py", "tests/escape/test_closed_holes.py"),
-        ("tests/live/test_kernel_probe.py", "tests/live/test_by_kernel.py"),
-    ),
-    # What depends on the kernel: the above, veils, signals, starting programs.
+    # Filters, tables and pledge().
+    "filters": (_FILTERS, _SPOT_CHECK),
+    # Also veils, and programs that are started confined; troth cannot trace there, so they are from their start.
+    "early": ((*_FILTERS, *_UNVEIL, *_PROGRAMS), _SPOT_CHECK),
+    # What depends on the kernel: the above, signals, programs that are confined at their entry point.
     "main": (
         (
             *_FILTERS,
-            "tests/live/test_pledge.py::test_an_operation_works_with_its_promises_and_not_without_one",
-            "tests/live/test_unveil.py",
-            "tests/live/test_run_ordinary.py",
+            *_UNVEIL,
+            *_PROGRAMS,
             "tests/live/test_run_refusals.py",
             "tests/live/test_run_violations.py",
             "tests/escape/test_closed_holes.py",
             "tests/escape/test_signals.py",
         ),
-        ("tests/live/test_kernel_probe.py", "tests/live/test_by_kernel.py", "tests/live/test_run_ordinary.py"),
+        (*_SPOT_CHECK, "tests/live/test_run_ordinary.py"),
     ),
+    "newest libc": (
+        ("tests/live/test_run_ordinary.py", *_SPOT_CHECK),
+        ("tests/live/test_run_ordinary.py", *_SPOT_CHECK),
+    ),
+    "oldest libc": (("tests/live/test_run_ordinary.py", *_SPOT_CHECK), _SPOT_CHECK),  # to enter a root takes root
     "all": (("tests/live", "tests/escape"), ("tests/live",)),
 }
 
 # Seconds for one guest, with room for a machine that is ten times as slow as the one that this was written on.
-TIMEOUT: Final = {"filters": 1800.0, "main": 1800.0, "all": 9000.0}
+_TIMEOUT: Final = 1800.0
+_TIMEOUT_ALL: Final = 9000.0
+
+_OLD_ROOT: Final = "/srv/old"
 
 
 class Absent(Exception):
@@ -80,27 +100,41 @@ class Fleet:
         try:
             with self._making:
                 kernel = kernels.fetch(what.series, what.arch)
-                base, compiler = self._base(what.arch, with_compiler=what.chosen != "filters")
+                base, compiler = self._base(what)
         except debroot.FetchError as error:
             raise Absent(str(error)) from error
         as_root, as_nobody = CHOICES[chosen]
         plan = image.Plan(
             sessions=(("root", (*_ORDINARY, *as_root)), ("nobody", (*_ORDINARY, *as_nobody))),
-            environment={"TROTH_GUEST": what.name},
+            environment={"TROTH_GUEST": what.name}
+            | ({"TROTH_TEST_ROOT": _OLD_ROOT} if what.chosen == "oldest libc" else {}),
         )
         with tempfile.TemporaryDirectory(dir=self._cache) as scratch:
             project = Path(scratch, "project.cpio")
             image.project(project, plan, compiler=compiler)
-            told = guest.boot(MACHINES[what.arch], kernel, [base, project], timeout=TIMEOUT[chosen])
+            told = guest.boot(
+                MACHINES[what.arch], kernel, [base, project], timeout=_TIMEOUT_ALL if chosen == "all" else _TIMEOUT
+            )
         if kept := os.environ.get("TROTH_MATRIX_LOGS"):
             Path(kept, f"{what.name}.log").write_text(told.console)
         return told
 
-    def _base(self, arch: str, *, with_compiler: bool) -> tuple[Path, Path]:
-        """The archive of a root, and the root whose Python compiled it."""
+    def _base(self, what: Guest) -> tuple[Path, Path]:
+        """The archive of a guest's root, and the root whose Python compiled it."""
         packages: tuple[str, ...] = _PACKAGES
-        if with_compiler:
-            packages += _COMPILER + (_COMPILER_32 if arch == "amd64" else ())
-        root = debroot.root(packages, SUITES, arch)
-        compiler = root.path if arch == _HERE else debroot.root(_PACKAGES, (root.suite,), _HERE).path
-        return image.base(root.path, arch, self._cache, compiler=compiler), compiler
+        if what.chosen not in ("filters", "newest libc", "oldest libc"):
+            packages += _COMPILER + (_COMPILER_32 if what.arch == "amd64" else ())
+        if what.chosen == "newest libc":
+            newest = roots.root_of(_libc(what), packages)
+            return image.base(newest, what.name, self._cache, compiler=newest), newest
+        root = debroot.root(packages, SUITES, what.arch)
+        compiler = root.path if what.arch == _HERE else debroot.root(_PACKAGES, (root.suite,), _HERE).path
+        extra = []
+        if what.chosen == "oldest libc":
+            extra = [(roots.root_of(_libc(what), _PACKAGES), f"{_OLD_ROOT[1:]}/")]
+        name = f"{what.arch}-{'with' if len(packages) > len(_PACKAGES) else 'without'}-compiler{'-and-old' if extra else ''}"
+        return image.base(root.path, name, self._cache, compiler=compiler, extra=extra), compiler
+
+
+def _libc(what: Guest) -> roots.Libc:
+    return next(libc for libc in roots.GLIBCS if str(libc) == what.libc)

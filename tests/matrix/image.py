@@ -29,7 +29,7 @@ _WITHOUT: Final = (
     "var/lib/dpkg", "var/cache", "boot", "usr/lib/udev", "usr/lib/*/gconv", "usr/lib/*/perl*", "usr/lib/*/libperl*",
     "usr/bin/perl*", "usr/lib/python3*/test", "usr/lib/python3*/idlelib", "usr/lib/python3*/config-*",
     "usr/libexec/gcc/*/*/lto1", "usr/bin/*lto-dump*", "usr/lib/gcc/*/*/*san*", "usr/lib/*/*san.so*", "usr/bin/*gp-*",
-    "usr/lib/*/libgprofng*", "usr/bin/*gprofng*",
+    "usr/lib/*/libgprofng*", "usr/bin/*gprofng*", "usr/libx32*", "libx32", "usr/lib/gcc/*/*/x32*", "usr/share/python3/debpython",
 )  # fmt: skip
 _DIRECTORIES: Final = ("dev", "proc", "sys", "tmp", "root", "run", "mnt", "srv", "home")
 

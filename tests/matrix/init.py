@@ -55,13 +55,18 @@ def line(record: dict[str, Any]) -> str:
     return f"{MARK} {zlib.crc32(text.encode()):08x} {text}"
 
 
+def mount(kind: str, where: str) -> None:
+    """Mount a file system of the kernel's own."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    os.makedirs(where, exist_ok=True)
+    if libc.mount(kind.encode(), where.encode(), kind.encode(), 0, None):
+        raise OSError(ctypes.get_errno(), f"mount {kind}", where)
+
+
 def furnish() -> None:
     """Mount, raise the loopback interface, and write the few files of /etc that a package's scripts would have."""
-    libc = ctypes.CDLL(None, use_errno=True)
     for kind, where in _MOUNTS:
-        os.makedirs(where, exist_ok=True)
-        if libc.mount(kind.encode(), where.encode(), kind.encode(), 0, None):
-            raise OSError(ctypes.get_errno(), f"mount {kind}", where)
+        mount(kind, where)
     for name, target in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
         with contextlib.suppress(FileExistsError):
             os.symlink(target, f"/dev/{name}")
@@ -180,6 +185,11 @@ def main() -> None:
     os.environ.update(plan["environment"])
     libc = "-".join(platform.libc_ver())
     tell({"up": time.monotonic(), "machine": os.uname().machine, "python": platform.python_version(), "libc": libc})
+    if root := plan["environment"].get("TROTH_TEST_ROOT"):  # another Debian, which has no mounts yet
+        for kind, where in _MOUNTS:
+            if where in ("/proc", "/dev", "/tmp"):
+                mount(kind, root + where)
+        os.chmod(f"{root}/tmp", 0o1777)
     for user, arguments in plan["sessions"]:
 
         def session(user: str = user, arguments: list[str] = arguments) -> int:

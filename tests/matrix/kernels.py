@@ -15,7 +15,9 @@ class Guest(NamedTuple):
     `arch` is Debian's name of the architecture, `series` the kernel's (the newest package of it is taken), `landlock`
     its ABI (0 for none), `errata` the bits of fixed Landlock defects that it has at least (a later package of the same
     series may have more), `wait_killable` whether filters know WAIT_KILLABLE_RECV, `chosen` which tests run: see
-    `test_kernels.CHOICES`, `everyday` whether `make test` boots it.
+    `fleet.CHOICES`, `everyday` whether `make test` boots it, `libc` whose programs it runs (`roots.py`; "" for the
+    guests' usual ones): the newest is all that the guest has, the oldest lies in a directory of its own, since its
+    Python is too old for troth.
     """
 
     arch: str
@@ -25,11 +27,12 @@ class Guest(NamedTuple):
     wait_killable: bool
     chosen: str
     everyday: bool = False
+    libc: str = ""
 
     @property
     def name(self) -> str:
         """As in the names of tests: `amd64-6.1`."""
-        return f"{self.arch}-{self.series}"
+        return f"{self.arch}-{self.series}{self.libc and f'-{self.libc}'}"
 
     @property
     def version(self) -> tuple[int, ...]:
@@ -55,11 +58,14 @@ GUESTS: Final = {
         Guest("arm64",   "5.10", 0,       0b0000, False,   "main"),
         Guest("arm64",   "6.12", 6,       0b1111, True,    "all",     True),
         Guest("arm64",   "7.3",  11,      0b1111, True,    "main"),
-        Guest("s390x",   "6.1",  2,       0b0000, True,    "main"),
-        Guest("s390x",   "7.2",  10,      0b1111, True,    "all",     True),    # big-endian
+        Guest("s390x",   "6.1",  2,       0b0000, True,    "early"),
+        Guest("s390x",   "7.2",  10,      0b1111, True,    "early",   True),    # big-endian
         Guest("armhf",   "7.2",  10,      0b1111, True,    "filters"),          # 32 bits
         Guest("riscv64", "7.2",  10,      0b1111, True,    "filters"),
         Guest("ppc64el", "6.1",  2,       0b0000, True,    "filters"),
         Guest("ppc64el", "7.2",  10,      0b1111, True,    "filters"),
+        # Each end of one with the other end of the other.
+        Guest("amd64",   "5.10", 0,       0b0000, False,   "newest libc", libc="glibc-2.44"),
+        Guest("amd64",   "7.3",  11,      0b1111, True,    "oldest libc", libc="glibc-2.31"),
     )
 }  # fmt: skip
