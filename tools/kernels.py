@@ -99,10 +99,10 @@ def fetch(series: str, arch: str = "amd64") -> Path:
     (deb,) = debroot.Archive(package.suite, arch).fetch([package.name], exact=True)
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
-        packed = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE)
         unpack = ["tar", "-x", "-C", scratch, "--wildcards", "--transform=s,.*/,,", "*/vmlinu[xz]*"]
-        done = subprocess.run(unpack, stdin=packed.stdout, capture_output=True, text=True, check=False)
-        if done.returncode or packed.wait():
+        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE) as packed:
+            done = subprocess.run(unpack, stdin=packed.stdout, capture_output=True, text=True, check=False)
+        if done.returncode or packed.returncode:
             raise debroot.FetchError(f"{deb.name}: {done.stderr.strip()}")
         (image,) = Path(scratch).iterdir()
         if arch == "amd64":  # boots without decompressing itself, which takes the emulator seconds

@@ -29,7 +29,7 @@ _WITHOUT: Final = (
     "var/lib/dpkg", "var/cache", "boot", "usr/lib/udev", "usr/lib/*/gconv", "usr/lib/*/perl*", "usr/lib/*/libperl*",
     "usr/bin/perl*", "usr/lib/python3*/test", "usr/lib/python3*/idlelib", "usr/lib/python3*/config-*",
     "usr/libexec/gcc/*/*/lto1", "usr/bin/*lto-dump*", "usr/lib/gcc/*/*/*san*", "usr/lib/*/*san.so*", "usr/bin/*gp-*",
-    "usr/lib/*/libgprofng*", "usr/bin/*gprofng*", "usr/libx32*", "libx32", "usr/lib/gcc/*/*/x32*", "usr/share/python3/debpython",
+    "usr/lib/*/libgprofng*", "usr/bin/*gprofng*", "usr/libx32*", "libx32", "usr/lib/gcc/*/*/x32*",
 )  # fmt: skip
 _DIRECTORIES: Final = ("dev", "proc", "sys", "tmp", "root", "run", "mnt", "srv", "home")
 
@@ -70,6 +70,8 @@ def base(root: Path, name: str, cache: Path, *, compiler: Path, extra: Sequence[
             archive.tree(str(site), f"{_SITE}/")
             for library in root.glob("usr/lib/python3.*"):
                 _add_compiled(archive, compiler, library, str(library.relative_to(root)))
+            if (root / "usr/lib32/ld-linux.so.2").exists():  # which a script of its package links
+                archive.link("usr/lib/ld-linux.so.2", "../lib32/ld-linux.so.2")
             archive.tree(str(root), without=_WITHOUT)
             for tree, where in extra:
                 archive.tree(str(tree), where, without=_WITHOUT)

@@ -62,6 +62,11 @@ LACKS: Final = (
     Lack(r"Linux 5\.19 \(.*\)", "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", before(5, 19)),
     Lack(r"Linux 6\.8 \(lsm_list_modules\)", "the call came with Linux 6.8", before(6, 8)),
     Lack(r"Linux 6\.11 \(.*\)", "a target that is dead keeps its filter until it is reaped", before(6, 11)),
+    Lack(
+        r"extended attributes of users in /tmp .*",
+        "tmpfs has them from Linux 6.6",
+        lambda g, _: g.landlock >= 1 and g.version < (6, 6),
+    ),
     Lack(r"this kernel has all that troth asks for", "nothing is missing from ABI 9 on", lambda g, _: g.landlock >= 9),
     # The machine.
     Lack(r"these are the doors of x86_64", "machine code", not_on("amd64")),
