@@ -22,16 +22,24 @@ if command -v "$python" >/dev/null 2>&1; then
 else
     packages="$packages python3-venv"
 fi
-if [ "$purpose" = test ] || [ "$(id -u)" = 0 ]; then
+if [ "$purpose" != run ] || [ "$(id -u)" = 0 ]; then
     # the demo ends with a C program, and goes without it where nobody can install a compiler
     need gcc gcc
     [ -e /usr/include/stdio.h ] || packages="$packages libc6-dev"
 fi
-if [ "$purpose" = test ]; then
+if [ "$purpose" != run ]; then
     need busybox busybox
     need musl-gcc musl-tools
     # What verifies the suites that the libc matrix gets its programs from.
     ls /usr/share/keyrings/debian-archive-keyring.* >/dev/null 2>&1 || packages="$packages debian-archive-keyring"
+    # The machines that other kernels and architectures run on; `make test-matrix` has more.
+    need qemu-system-x86_64 qemu-system-x86
+    need qemu-system-aarch64 qemu-system-arm
+    need qemu-system-s390x qemu-system-misc
+    if [ "$purpose" = matrix ]; then
+        need qemu-system-ppc64 qemu-system-ppc
+        [ -d /usr/share/opensbi ] || [ -d /usr/lib/riscv64-linux-gnu/opensbi ] || packages="$packages opensbi"
+    fi
     if [ "$(uname -m)" = x86_64 ] && ! echo 'int main(void){return 0;}' | gcc -m32 -x c -o /dev/null - 2>/dev/null; then
         packages="$packages gcc-multilib"
     fi
@@ -50,7 +58,7 @@ if [ -n "$packages" ]; then
 fi
 
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
-if [ "$purpose" = test ]; then
+if [ "$purpose" != run ]; then
     "$venv/bin/python" -m pip install -q --disable-pip-version-check -e '.[test]'
     touch "$venv/.test-ready" "$venv/.ready"
 else

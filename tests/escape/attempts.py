@@ -25,6 +25,7 @@ from troth import abi
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.syscall.restype = ctypes.c_long
 NR = abi.numbers(abi.native().name)
+ELSEWHERE = frozenset(name for arch in abi.ARCHES for name in abi.numbers(arch))
 X86 = abi.native().name == "x86_64"
 PR_SET_DUMPABLE = 4
 UPPER = 1 << 32  # a bit that an `int` argument does not have
@@ -40,9 +41,45 @@ def raw(number: int, *args: object) -> int:
     return result
 
 
+AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW = -100, 0x200, 0x100
+CREAT_FLAGS = os.O_CREAT | os.O_WRONLY | os.O_TRUNC
+# Calls that younger architectures (arm64, riscv64) do not have: what their libcs make instead.
+INSTEAD: dict[str, Callable[..., tuple[object, ...]]] = {
+    "open": lambda path, flags, mode=0: ("openat", AT_FDCWD, path, flags, mode),
+    "creat": lambda path, mode: ("openat", AT_FDCWD, path, CREAT_FLAGS, mode),
+    "mkdir": lambda path, mode: ("mkdirat", AT_FDCWD, path, mode),
+    "mknod": lambda path, mode, device: ("mknodat", AT_FDCWD, path, mode, device),
+    "rmdir": lambda path: ("unlinkat", AT_FDCWD, path, AT_REMOVEDIR),
+    "unlink": lambda path: ("unlinkat", AT_FDCWD, path, 0),
+    "rename": lambda old, new: ("renameat2", AT_FDCWD, old, AT_FDCWD, new, 0),
+    "link": lambda old, new: ("linkat", AT_FDCWD, old, AT_FDCWD, new, 0),
+    "symlink": lambda text, path: ("symlinkat", text, AT_FDCWD, path),
+    "chmod": lambda path, mode: ("fchmodat", AT_FDCWD, path, mode),
+    "chown": lambda path, uid, gid: ("fchownat", AT_FDCWD, path, uid, gid, 0),
+    "lchown": lambda path, uid, gid: ("fchownat", AT_FDCWD, path, uid, gid, AT_SYMLINK_NOFOLLOW),
+    "utime": lambda path, times: ("utimensat", AT_FDCWD, path, times, 0),
+    "utimes": lambda path, times: ("utimensat", AT_FDCWD, path, times, 0),
+    "futimesat": lambda at, path, times: ("utimensat", at, path, times, 0),
+    "fork": lambda: ("clone", signal.SIGCHLD, 0, 0, 0, 0),
+    "vfork": lambda: ("clone", 0x4100 | signal.SIGCHLD, 0, 0, 0, 0),  # CLONE_VM | CLONE_VFORK
+}
+
+
 def call(name: str, *args: object) -> int:
-    """One system call by its name; raises OSError."""
-    return raw(NR[name], *args)
+    """One system call by its name; raises OSError.
+
+    Where the architecture does not have it, what libc makes instead there; where there is nothing instead,
+    ENOSYS, which is what a kernel answers to a call that it does not have.
+    """
+    if name == "clone" and abi.native().name == "s390x":
+        args = (args[1], args[0], *args[2:])  # its kernel takes the stack first
+    if name in NR:
+        return raw(NR[name], *args)
+    if name in INSTEAD:
+        return call(*INSTEAD[name](*args))  # type: ignore[arg-type]  # a name and its arguments
+    if name in ELSEWHERE:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    raise KeyError(name)
 
 
 def dumpable() -> None:

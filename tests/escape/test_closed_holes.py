@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import socket
 import stat
@@ -96,7 +97,11 @@ def test_dpath_makes_no_regular_file() -> None:
 def test_extended_attributes_outside_a_veil_are_not_read() -> None:
     needs(landlock.abi(), "Landlock")
     with grounds() as top:
-        os.setxattr(f"{top}/out/file", "user.x", b"hidden")
+        try:
+            os.setxattr(f"{top}/out/file", "user.x", b"hidden")
+        except OSError as error:
+            needs(error.errno != errno.ENOTSUP, "extended attributes of users in /tmp (tmpfs has them from Linux 6.6)")
+            raise
         for promises in ("stdio rpath", "stdio rpath fattr"):
             assert (
                 attempt(promises, lambda: os.getxattr(f"{top}/out/file", "user.x").decode(), veil={f"{top}/in": "r"})

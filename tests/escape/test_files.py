@@ -13,7 +13,9 @@ import struct
 from collections.abc import Callable, Iterator
 
 import pytest
-from escape.attempts import NR, attempt, call, grounds, listing
+from escape.attempts import INSTEAD, NR, attempt, call, grounds, listing
+
+from troth.kernel import landlock
 
 AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
@@ -226,8 +228,9 @@ def test_an_unnamed_file_gets_no_name_without_cpath() -> None:
         call("linkat", AT_FDCWD, b"/proc/self/fd/%d" % fd, AT_FDCWD, path("out/new"), AT_SYMLINK_FOLLOW)
 
     assert attempt("stdio rpath wpath", work) == "kill"
-    assert attempt("stdio rpath wpath", hidden) == "kill"
-    assert attempt("stdio rpath cpath", hidden) == "eacces"
+    judged = landlock.abi() >= 3  # else openat2 answers ENOSYS
+    assert attempt("stdio rpath wpath", hidden) == ("kill" if judged else "enosys")
+    assert attempt("stdio rpath cpath", hidden) == ("eacces" if judged else "enosys")
 
 
 def test_what_was_opened_before_gives_no_more_than_it_had() -> None:
@@ -280,7 +283,8 @@ def test_stdio_writes_to_no_device_but_the_null_device() -> None:
         b"/dev/shm/new",
     ):
         assert attempt("stdio", lambda device=device: call("open", device, os.O_WRONLY | os.O_CREAT, 0o600)) == "eacces"
-    assert attempt("stdio", lambda: call("open", b"/dev/null", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)) == "ok"
+    null = attempt("stdio", lambda: call("open", b"/dev/null", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666))
+    assert null == ("ok" if landlock.abi() else "eacces")
 
 
 def test_libc_files_stop_at_their_own_directory() -> None:
@@ -295,7 +299,8 @@ def test_libc_files_stop_at_their_own_directory() -> None:
 
 
 def test_ps_reads_processes_and_nothing_through_them() -> None:
-    assert attempt("stdio ps", lambda: call("open", b"/proc/self/stat", os.O_RDONLY)) == "ok"
+    own = attempt("stdio ps", lambda: call("open", b"/proc/self/stat", os.O_RDONLY))
+    assert own == ("ok" if landlock.abi() else "eacces")
     for target in (b"/proc/self/root" + path(), b"/proc/self/cwd" + b"/.." * 8 + path(), b"/proc/1/root" + path()):
         assert attempt("stdio ps", lambda target=target: call("open", target, os.O_RDONLY)) == "eacces"
     assert attempt("stdio ps", lambda: call("open", b"/proc/self/mem", os.O_RDWR)) == "eacces"
@@ -303,4 +308,5 @@ def test_ps_reads_processes_and_nothing_through_them() -> None:
 
 
 def test_every_opening_call_of_this_architecture_is_tried_here() -> None:
-    assert {"open", "openat", "openat2", "creat"} <= set(NR)
+    assert {"openat", "openat2"} <= set(NR)
+    assert {"open", "creat"} <= set(NR) | set(INSTEAD)

@@ -137,6 +137,8 @@ def test_no_promise_looks_into_another_process_by(name: str, promises: str) -> N
     ["mem", "environ", "maps", "fd/0", "root/etc/hostname", "cwd/etc/hostname", "exe", "syscall", "stack", "auxv"],
 )
 def test_proc_files_of_another_process_are_closed(promises: str, what: str) -> None:
+    needs(landlock.abi(), "Landlock")  # without it a pledge says that they are in reach: tests/live/test_by_kernel.py
+
     def work() -> object:
         fd = os.open(f"/proc/{ONE.pid}/{what}", os.O_RDWR if what == "mem" else os.O_RDONLY)
         return os.pwrite(fd, b"changed", ONE.address) if what == "mem" else os.read(fd, 1)
@@ -319,6 +321,8 @@ def test_pledges_on_top_of_each_other_lose_nothing_that_an_earlier_one_refused()
 
 
 def test_a_veil_between_two_pledges_keeps_what_the_first_refused() -> None:
+    needs(landlock.abi(), "Landlock")
+
     def work() -> object:
         troth.unveil("/tmp", "rwc")
         troth.unveil(None, None)
@@ -441,7 +445,8 @@ def test_a_vfork_child_shares_the_promises_of_its_parent() -> None:
         )
         return f"{done.returncode}"
 
-    assert attempt("stdio proc exec rpath", work) == "1"
+    # Without Landlock the shell cannot open the null device either, and does not get as far as the program.
+    assert attempt("stdio proc exec rpath", work) == ("1" if landlock.abi() else "2")
     assert not os.path.exists("/tmp/troth-vfork")
     assert attempt("stdio proc", lambda: forked(lambda: os.execv("/bin/true", ["true"]))) == "kill"
 

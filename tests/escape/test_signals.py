@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from conftest import needs
-from escape.attempts import Victim, attempt, call, forked, raw, victim
+from escape.attempts import NR, Victim, attempt, call, forked, raw, victim
 
 from troth.kernel import landlock
 
@@ -210,4 +210,4 @@ def test_one_can_signal_oneself_in_every_thread() -> None:
 
 
 def test_the_number_alone_does_not_make_a_call_harmless() -> None:
-    assert attempt("stdio", lambda: raw(62, ONE.pid, 0)) == "kill"
+    assert attempt("stdio", lambda: raw(NR["kill"], ONE.pid, 0)) == "kill"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import select
 import signal
@@ -23,6 +24,23 @@ from troth.kernel.probe import probe
 ASK_GETPPID = refuse("getppid", answers.RET_USER_NOTIF)
 ASK_OPENAT = refuse("openat", answers.RET_USER_NOTIF)
 AT_FDCWD = -100
+
+
+SEND = "Linux 5.14 (SECCOMP_ADDFD_FLAG_SEND)"
+
+
+@functools.cache
+def sends() -> bool:
+    """Whether this kernel can inject a descriptor and answer with it; test_by_kernel.py knows which do."""
+
+    def answer(confined: Target) -> bool:
+        got = confined.received()
+        refused = errno_of(lambda: confined.listener.add_fd(got.id, 0, send=True))
+        if refused:
+            confined.listener.respond(got.id)
+        return not refused
+
+    return bool(supervise(answer)[0])
 
 
 def getppid() -> int:
@@ -154,6 +172,8 @@ def test_number_zero_can_be_chosen() -> None:
 
 @pytest.mark.parametrize("newfd", [None, 123])
 def test_a_descriptor_is_injected_and_answered_in_one_step(newfd: int | None, unprivileged: bool) -> None:
+    needs(sends(), SEND)
+
     def answer(confined: Target) -> object:
         got = confined.received()
         back, there = os.pipe()
@@ -167,6 +187,8 @@ def test_a_descriptor_is_injected_and_answered_in_one_step(newfd: int | None, un
 
 @pytest.mark.parametrize("cloexec", [False, True])
 def test_an_injected_descriptor_closes_on_exec_if_wanted(cloexec: bool) -> None:
+    needs(sends(), SEND)
+
     def work() -> bool:
         return os.get_inheritable(ask("openat", AT_FDCWD, b"/nonexistent\0", os.O_RDONLY))
 

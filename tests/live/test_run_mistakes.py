@@ -7,7 +7,10 @@ import subprocess
 import sys
 
 import pytest
-from programs import TROTH, compiled, directory, script, troth_run
+from conftest import needs
+from programs import TROTH, compiled, directory, needs_early, script, troth_run
+
+from troth.kernel import landlock
 
 HELLO = '#include <stdio.h>\nint main(void) { puts("main"); return 0; }\n'
 
@@ -88,6 +91,8 @@ def test_what_the_program_names_is_missing() -> None:
 
 @pytest.mark.parametrize("early", [(), ("--early",)], ids=["late", "early"])
 def test_what_no_kernel_can_execute_is_not_executable(early: tuple[str, ...]) -> None:
+    if early:
+        needs_early()
     path = script("binary", "\x7fELF\x02\x01\x01 nonsense \0\0\0")
     done = troth_run(*early, "-p", "stdio", path)
     assert done == (126, "", f"troth: error: {path!r} cannot be executed: exec format error\n")
@@ -100,6 +105,7 @@ def test_an_empty_file_is_a_script_that_does_nothing() -> None:
 
 
 def test_a_program_that_may_not_be_read_is_confined_early() -> None:
+    needs_early()
     program = compiled(HELLO, "-static")
     unreadable = os.path.join(directory(), "unreadable")
     with open(program, "rb") as source, open(unreadable, "wb") as target:
@@ -148,6 +154,7 @@ def test_a_program_that_may_not_be_executed_says_so_to_nobody() -> None:
 
 
 def test_an_unveiled_path_may_hold_a_newline_a_colon_and_any_byte() -> None:
+    needs(landlock.abi(), "Landlock")
     place = os.path.join(os.fsencode(directory()), b"odd \n:\xff")
     os.makedirs(place, exist_ok=True)
     with open(os.path.join(place, b"file"), "w") as file:

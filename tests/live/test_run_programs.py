@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from conftest import needs
-from programs import TROTH, compiled, directory, script, troth_run
+from programs import TROTH, compiled, directory, needs_early, script, troth_run
 
 HELLO = r"""
 #include <stdio.h>
@@ -56,6 +56,8 @@ int main(void) {
 @pytest.fixture(params=["late", "early"])
 def moment(request: pytest.FixtureRequest) -> list[str]:
     """The arguments for confining at the entry point, or before execve(2)."""
+    if request.param == "early":
+        needs_early()
     return ["--early"] if request.param == "early" else []
 
 

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from programs import compiled, directory, script
+from conftest import needs
+from programs import compiled, directory, needs_early, script, without_notes
 
 import troth
+from troth.kernel import landlock
 
 FORBIDDEN = "/tmp/troth-must-not-exist"
 
@@ -24,7 +26,7 @@ def test_output_is_captured_as_text_or_bytes() -> None:
     done = troth.run(["/bin/echo", "hello"], promises="stdio", capture_output=True, text=True)
     assert (done.args, done.returncode, done.stdout, done.stderr) == (["/bin/echo", "hello"], 0, "hello\n", "")
     assert isinstance(done, subprocess.CompletedProcess)
-    assert (done.notes, done.missing) == ((), ())
+    assert (without_notes("".join(f"{note}\n" for note in done.notes)), done.missing) == ("", ())
     assert (
         troth.run([b"/bin/echo", Path("/x"), "\udcff"], promises="stdio", stdout=subprocess.PIPE).stdout == b"/x \xff\n"
     )
@@ -38,6 +40,8 @@ def test_input_passes_through() -> None:
 
 @pytest.mark.parametrize("late", [True, False], ids=["late", "early"])
 def test_a_violation_is_a_death_by_signal_and_is_named(late: bool) -> None:
+    if not late:
+        needs_early()
     done = troth.run(["/bin/mkdir", FORBIDDEN], promises="stdio", late=late, capture_output=True, text=True)
     assert done.returncode == -signal.SIGSYS
     assert done.stderr.startswith("mkdir[")
@@ -50,6 +54,7 @@ def test_a_violation_is_a_death_by_signal_and_is_named(late: bool) -> None:
 
 
 def test_a_veil_hides_the_rest() -> None:
+    needs(landlock.abi(), "Landlock")
     visible = script("visible", "seen\n", 0o644)
     done = troth.run(
         ["/bin/cat", visible, "/etc/passwd"],
@@ -59,7 +64,7 @@ def test_a_veil_hides_the_rest() -> None:
         text=True,
     )
     assert (done.returncode, done.stdout) == (1, "seen\n")
-    assert done.stderr == "/bin/cat: /etc/passwd: Permission denied\n"
+    assert done.stderr.removeprefix("/bin/") == "cat: /etc/passwd: Permission denied\n"  # coreutils 9.6 tells its name
 
 
 @pytest.mark.parametrize("status", [0, 1, 3, 125, 127, 255])
@@ -214,6 +219,7 @@ def test_a_program_of_another_session_is_started_there() -> None:
 
 
 def test_an_error_from_the_kernel_crosses_over() -> None:
+    needs(landlock.abi(), "Landlock")
     # A kernel that has everything refuses little; a descriptor limit that leaves no room is one way.
     import resource
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from programs import TROTH, children_of, compiled, troth_process
+from programs import TROTH, children_of, compiled, needs_early, troth_process
 
 # Says each signal it gets, with its own number of times, until SIGTERM ends it; the first line says that it is ready.
 LISTENER = r"""
@@ -59,6 +59,8 @@ def lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
 
 @pytest.mark.parametrize("early", [[], ["--early"]], ids=["late", "early"])
 def test_signals_sent_to_troth_reach_the_program(early: list[str]) -> None:
+    if early:
+        needs_early()
     with troth_process(*early, "-p", "stdio", "--", compiled(LISTENER), stdout=subprocess.PIPE) as process:
         said = lines(process)
         assert next(said) == "ready"
@@ -99,7 +101,7 @@ def test_a_program_that_was_started_with_sigchld_ignored_is_waited_for() -> None
 def test_a_background_grandchild_does_not_keep_troth() -> None:
     command = "sleep 1000 >/dev/null 2>&1 & echo $!"
     done = subprocess.run(
-        [*TROTH, "run", "-p", "stdio rpath wpath proc exec", "--", "/bin/sh", "-c", command],
+        [*TROTH, "run", "-p", "stdio rpath wpath cpath proc exec", "--", "/bin/sh", "-c", command],
         stdout=subprocess.PIPE,
         text=True,
         check=True,
@@ -174,7 +176,7 @@ def test_interrupt_from_the_keyboard_reaches_the_program_once() -> None:
 def test_interrupt_from_the_keyboard_ends_a_program_that_does_not_catch_it() -> None:
     with terminal(*TROTH, "run", "-p", "stdio tty", "--", "/bin/cat") as screen:
         screen.type("hello\n")
-        screen.expect("hello\n.*hello\n")
+        screen.expect("(?s)hello\n.*hello\n")
         screen.type("\x03")
         assert screen.wait() == 128 + signal.SIGINT
 
@@ -305,6 +307,8 @@ from troth.cli import main
 main()
 """
     for early in ((), ("--early",)):
+        if early:
+            needs_early()
         with terminal(sys.executable, "-c", code, "run", *early, "-p", "stdio tty", "--", "/bin/cat") as screen:
             screen.expect("ready\n")
             screen.type("\x03")

@@ -100,7 +100,9 @@ def test_each_permission_opens_its_operations_and_no_other_does(
     if letters == "r":
         others = others.replace("x", "")  # executing takes reading
     assert veiled({f"{tree}/in": others}, work(tree)) in ("eacces", "exdev"), f"with {others}"
-    assert veiled({f"{tree}/in": letters}, work(tree)) == "ok", f"with {letters}"
+    # Before ABI 3 truncating is not Landlock's, and a veil refuses it.
+    reached = "eacces" if name == "truncate" and landlock.abi() < 3 else "ok"
+    assert veiled({f"{tree}/in": letters}, work(tree)) == reached, f"with {letters}"
 
 
 @pytest.mark.parametrize(("letters", "work", "name"), OPERATIONS, ids=[row[2] for row in OPERATIONS])

@@ -179,7 +179,9 @@ def _lateness(wanted: Order, image: Image, kernel: Kernel) -> tuple[bool, str]:
     native = abi.native().name
     if not image.readable:
         return False, _early_note("its file may not be read")
-    if image.arch and image.arch not in TRACEABLE.get(native, ()):
+    if native not in TRACEABLE:
+        return False, _early_note(f"troth cannot trace on `{native}`")
+    if image.arch and image.arch not in TRACEABLE[native]:
         return False, _early_note(f"it is a program for `{image.arch}`")
     # Under a filter of troth's kind, asking for ptrace(2) would be a violation by itself.
     if kernel.filtered and ("new_listener" not in kernel.flags or not may_trace()):
