@@ -31,9 +31,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools.debroot_files import finish, unpack
 from tools.gen_abi_packages import KEYRINGS, FetchError, cache_directory, mirror
 
-__all__ = ["Archive", "FetchError", "Root", "cache_directory", "finish", "root", "unpack"]
+__all__ = ["Archive", "FetchError", "Root", "cache_directory", "finish", "prune", "root", "unpack"]
 
 _FRESH_S: Final = 86400  # how long an index is good
+_UNUSED_S: Final = 2 * _FRESH_S  # after which nobody uses a root that nobody asked for again
 
 # What apt says, and what to do then.
 _HINTS: Final = (
@@ -174,8 +175,33 @@ def root(packages: Sequence[str], suites: Sequence[str], arch: str = "amd64", *,
         fresh = stamp.with_suffix(f".{os.getpid()}")
         fresh.write_text(f"{suite} {name}\n{versions}\n")
         fresh.rename(stamp)
+        prune(roots)
         return Root(roots / name, suite)
     raise FetchError("; ".join(complaints))
+
+
+def prune(roots: Path) -> list[str]:
+    """Remove the roots that nobody asked for lately, and give their names.
+
+    A request is written down again each day that it is made, so a root whose requests are all older was superseded (by
+    newer packages, another list of programs, another way to make it), and no process that uses it can still run.
+    """
+    old = time.time() - _UNUSED_S
+    wanted = set()
+    for stamp in roots.glob("*.stamp"):
+        with contextlib.suppress(FileNotFoundError):  # another process is at it too
+            if stamp.stat().st_mtime < old:
+                stamp.unlink()
+            else:
+                wanted.add(stamp.read_text().splitlines()[0].partition(" ")[2])
+    gone = []
+    for path in roots.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_dir() and path.name not in wanted and path.stat().st_mtime < old:
+                shutil.rmtree(path, ignore_errors=True)
+                path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
+                gone.append(path.name)
+    return gone
 
 
 def _made_by() -> str:

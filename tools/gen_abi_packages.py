@@ -63,7 +63,12 @@ def mirror() -> str:
 
 
 def _run(command: list[str], env: dict[str, str]) -> str:
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise FetchError(
+            f"{command[0]} is not installed; hint: packages are fetched by Debian's apt and dpkg"
+        ) from None
     if done.returncode:
         raise FetchError(f"{' '.join(command)}: {done.stderr.strip()}")
     return done.stdout

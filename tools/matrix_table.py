@@ -51,14 +51,17 @@ def table() -> str:
         f"## {HEADING}\n",
         f"Run {datetime.datetime.now(datetime.UTC):%Y-%m-%d} with troth {troth.__version__} on Linux "
         f"{platform.release().partition('-')[0]}, as nobody, confined at the entry point. `yes`: with its promises it "
-        "does what it does unconfined, and with the one in the third column taken away it does not. Each suite's own "
-        "builds.\n",
-        f"| program | promises | taken away | {' | '.join(map(str, libcs))} |",
-        f"|---|---|---|{'---|' * len(libcs)}",
+        "does what it does unconfined, behind its veil, and with the one in the third column taken away it does not. "
+        "Without a veil: who changes modes, owners or times by a path, and who holds `unix`. What a libc needs beyond "
+        "this is in `ALSO` of `tests/matrix/libc_programs.py`. Each suite's own builds.\n",
+        f"| program | promises | taken away | veil | {' | '.join(map(str, libcs))} |",
+        f"|---|---|---|---|{'---|' * len(libcs)}",
     ]
     for program in PROGRAMS:
         cells = (columns[libc].get(program.name, "") for libc in libcs)
-        lines.append(f"| {program.name} | {program.promises} | {program.missing} | {' | '.join(cells)} |")
+        lines.append(
+            f"| {program.name} | {program.promises} | {program.missing} | {program.veil} | {' | '.join(cells)} |"
+        )
     return "\n".join(lines) + "\n"
 
 

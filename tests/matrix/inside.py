@@ -7,20 +7,23 @@ host's /proc and /dev, a loopback interface that no other cell sees, a fresh /tm
 from __future__ import annotations
 
 import ctypes
+import encodings.idna  # noqa: F401  # connecting loads it late
 import fcntl
 import hashlib
 import importlib
 import os
 import pkgutil
-import select  # noqa: F401  # the supervisor loads it late
+import pty
+import select
 import shutil
 import signal
 import socket
 import struct
 import sys
 import tempfile
+import termios
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,6 +43,8 @@ _ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "TMPDIR": "/tmp",
     "TZ": "UTC",
+    "TERM": "vt100",
+    "LESSHISTFILE": "-",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 
@@ -49,6 +54,13 @@ for _module in pkgutil.walk_packages(troth.__path__, "troth."):
         importlib.import_module(_module.name)
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Request(NamedTuple):
+    """What a server on a port of 127.0.0.1 is sent; it answers, closes, and is ended by SIGTERM."""
+
+    port: int
+    text: str
 
 
 class Result(NamedTuple):
@@ -120,8 +132,14 @@ def run(
     files: Mapping[str, str | bytes],
     troth: tuple[str, ...] | None,
     nobody: bool = False,
+    keys: Sequence[tuple[str, str]] = (),
+    request: Request | None = None,
 ) -> Result:
-    """Run a program in a root on a fresh copy of its files; `troth` are the arguments of `troth run`, None for none."""
+    """Run a program in a root on a fresh copy of its files; `troth` are the arguments of `troth run`, None for none.
+
+    `keys` gives it a terminal: pairs of what has to appear and what is typed then. `request` makes it a server, whose
+    answer is the output.
+    """
     work = Path(tempfile.mkdtemp(prefix="troth-matrix-"))
     try:
         for name, text in files.items():
@@ -136,6 +154,8 @@ def run(
 
         def program() -> None:
             enter(root, work)
+            if request:
+                _ask_first(request)
             if nobody:
                 become_nobody()
                 set_dumpable(dumpable=True)  # as after the execve(2) that an unprivileged user comes from
@@ -146,7 +166,7 @@ def run(
             sys.argv = ["troth", "run", *troth, "--", *argv]
             main()
 
-        status, out, err = _in_child(program)
+        status, out, err = _on_terminal(program, keys, nobody=nobody) if keys else _in_child(program)
         return Result(status, out, err, _listing(work))
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -169,6 +189,85 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:12]
 
 
+def _ask_first(request: Request) -> None:
+    """Fork: the child returns, to become the server; the parent, in the same network, asks it, and ends as it does."""
+    pid = os.fork()
+    if pid == 0:
+        return
+    ended, status, answer = 0, 0, b""
+    while not ended and not answer:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        try:
+            with socket.create_connection(("127.0.0.1", request.port)) as connection:
+                connection.sendall(request.text.encode())
+                while data := connection.recv(4096):
+                    answer += data
+        except OSError:
+            time.sleep(0.01)  # it does not listen yet
+    if not ended:
+        os.kill(pid, signal.SIGTERM)
+        _, status = os.waitpid(pid, 0)
+    os.write(1, answer)
+    os._exit(_status(status))
+
+
+def _become(program: Callable[[], None], descriptors: Sequence[int]) -> None:
+    """In a forked child: put these descriptors in the place of the standard ones and call `program`; never returns."""
+    try:
+        for number, source in enumerate(descriptors):
+            os.dup2(source, number)
+        program()
+    except BaseException as error:
+        if isinstance(error, SystemExit):
+            os._exit(error.code if isinstance(error.code, int) else 1)
+        os.write(2, f"not started: {error!r}\n".encode())
+    finally:
+        os._exit(99)
+
+
+def _status(status: int) -> int:
+    code = os.waitstatus_to_exitcode(status)
+    return 128 - code if code < 0 else code
+
+
+def _on_terminal(program: Callable[[], None], keys: Sequence[tuple[str, str]], *, nobody: bool) -> tuple[int, str, str]:
+    """Call `program` in a forked child that has a terminal, and type; gives what appeared as output and as errors.
+
+    The output is what the keys waited for, each as far as it appeared, since how a screen is drawn is a matter of time.
+    """
+    master, slave = pty.openpty()
+    if nobody and os.getuid() == 0:
+        os.fchown(slave, 65534, 65534)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+        os.close(master)
+        _become(program, (slave, slave, slave))
+    os.close(slave)
+    screen, found, waiting = "", "", list(keys)
+    end = time.monotonic() + _LIMIT_S
+    while True:
+        if not select.select([master], [], [], max(0, end - time.monotonic()))[0]:
+            os.killpg(pid, signal.SIGKILL)
+            break
+        try:
+            data = os.read(master, 65536)
+        except OSError:  # its last user is gone
+            break
+        screen += data.decode("utf-8", "backslashreplace")
+        while waiting and waiting[0][0] in screen:
+            text, typed = waiting.pop(0)
+            found += f"{text}\n"
+            screen = screen.partition(text)[2]
+            os.write(master, typed.encode())
+    _, status = os.waitpid(pid, 0)
+    os.close(master)
+    return _status(status), found, screen
+
+
 def _in_child(program: Callable[[], None]) -> tuple[int, str, str]:
     """Call `program` in a forked child that leads a session of its own, with its output in files."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -176,18 +275,8 @@ def _in_child(program: Callable[[], None]) -> tuple[int, str, str]:
         sys.stderr.flush()
         pid = os.fork()
         if pid == 0:
-            try:
-                os.setsid()
-                null = os.open("/dev/null", os.O_RDONLY)
-                for number, source in enumerate((null, out.fileno(), err.fileno())):
-                    os.dup2(source, number)
-                program()
-            except BaseException as error:
-                if isinstance(error, SystemExit):
-                    os._exit(error.code if isinstance(error.code, int) else 1)
-                os.write(2, f"not started: {error!r}\n".encode())
-            finally:
-                os._exit(99)
+            os.setsid()
+            _become(program, (os.open("/dev/null", os.O_RDONLY), out.fileno(), err.fileno()))
         end = time.monotonic() + _LIMIT_S
         while True:
             ended, status = os.waitpid(pid, os.WNOHANG)
@@ -200,5 +289,4 @@ def _in_child(program: Callable[[], None]) -> tuple[int, str, str]:
         for file in (out, err):
             file.seek(0)
             texts.append(file.read().decode("utf-8", "backslashreplace"))
-        code = os.waitstatus_to_exitcode(status)
-        return (128 - code if code < 0 else code), texts[0], texts[1]
+        return _status(status), texts[0], texts[1]

@@ -1,8 +1,12 @@
-"""Roots are made whole also from packages that were fetched before."""
+"""Roots of Debian's packages: what goes wrong is said with a hint, and what nobody uses any more is removed."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -10,25 +14,63 @@ from conftest import needs
 
 from tools import debroot
 
+TOOL = Path(debroot.__file__)
+SUITE = "trixie"
 
-def musl_packages() -> list[Path]:
-    """The package of one suite's musl, alone, as the matrix asks for it."""
-    needs(all(map(shutil.which, ("apt-get", "dpkg-deb"))), "apt and dpkg are not installed")
+
+def needs_apt() -> None:
+    needs(all(map(shutil.which, ("apt-get", "dpkg-deb"))), "apt and dpkg fetch the packages")
+
+
+def test_an_unknown_package_is_named_with_a_hint() -> None:
+    needs_apt()
     try:
-        return debroot.Archive("bookworm", "amd64").fetch(["musl"], exact=True)
+        archive = debroot.Archive(SUITE, "amd64")
     except debroot.FetchError as error:
-        needs(False, f"no package of bookworm: {error}")
+        needs(False, f"no index: {error}")
         raise
+    with pytest.raises(debroot.FetchError, match=r"trixie/amd64: .*no-such-program.*; hint: look the name up"):
+        archive.fetch(["no-such-program"])
+
+
+def test_an_unknown_package_ends_the_command_with_one_line(tmp_path: Path) -> None:
+    needs_apt()
+    command = [sys.executable, str(TOOL), SUITE, str(tmp_path / "root"), "no-such-program"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("debroot: "), done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert not (tmp_path / "root").exists()
+
+
+def test_without_apt_the_error_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TROTH_CACHE", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(debroot.FetchError, match=r"apt.*; hint: "):
+        debroot.root(["coreutils"], [SUITE])
+
+
+def test_a_root_that_nobody_asked_for_lately_is_removed(tmp_path: Path) -> None:
+    past = time.time() - 10 * 86400
+    for name in ("used", "unused", "superseded", "young"):
+        (tmp_path / name / "usr").mkdir(parents=True)
+        (tmp_path / f"{name}.lock").touch()
+        if name != "young":
+            os.utime(tmp_path / name, (past, past))
+    (tmp_path / "1.stamp").write_text(f"{SUITE} used\n")
+    (tmp_path / "2.stamp").write_text(f"{SUITE} unused\n")
+    os.utime(tmp_path / "2.stamp", (past, past))
+    assert sorted(debroot.prune(tmp_path)) == ["superseded", "unused"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.stamp", "used", "used.lock", "young", "young.lock"]
 
 
 def test_packages_that_were_fetched_before_are_given_again() -> None:
-    first = musl_packages()
+    needs_apt()
+    try:
+        first, again = (debroot.Archive(SUITE, "amd64").fetch(["musl"], exact=True) for _ in range(2))
+    except debroot.FetchError as error:
+        needs(False, f"no package of {SUITE}: {error}")
+        raise
     assert [path.name.partition("_")[0] for path in first] == ["musl"]
     assert all(path.exists() for path in first)
-    assert musl_packages() == first
-
-
-def test_a_package_that_no_suite_has_is_an_error() -> None:
-    musl_packages()
-    with pytest.raises(debroot.FetchError, match="look the name up in this suite"):
-        debroot.Archive("bookworm", "amd64").fetch(["no-such-package-as-this"], exact=True)
+    assert again == first

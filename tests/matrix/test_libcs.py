@@ -12,6 +12,7 @@ import functools
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -23,27 +24,40 @@ from typing import NamedTuple
 import pytest
 from conftest import needs
 from matrix import inside, musl_programs, roots
-from matrix.libc_programs import ALSO_ON_I386, FILES, ON_I386, PACKAGES, PROGRAMS, Program
+from matrix.libc_programs import FILES, ON_I386, PACKAGES, PROGRAMS, Program, also
 
 from tools.debroot import FetchError
 
 # What the loader of a program that is confined before it starts asks for.
 _LOADER = ("rpath", "prot_exec")
+_LOADED = ("/usr:rx", "/etc:r")
 
 
 class Cell(NamedTuple):
-    """One program under one libc, as this user or as nobody; `missing` is empty where every promise is held.
+    """One program under one libc, as this user or as nobody.
 
-    `options` are further ones of `troth run`.
+    `missing` is empty where every promise is held, `veil` where every path is in reach; `as_of` is what the tables may know, if not all.
     """
 
     name: str
     argv: tuple[str, ...]
     promises: str
     missing: str
+    veil: tuple[str, ...]
     early: bool
     nobody: bool
-    options: tuple[str, ...] = ()
+    violation: str = "kill"
+    as_of: str = ""
+    keys: tuple[tuple[str, str], ...] = ()
+    request: inside.Request | None = None
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What `troth run` is told."""
+        held = [word for word in self.promises.split() if word != self.missing]
+        paths = (word for path in self.veil for word in ("-v", path))
+        how = (*(("--early",) if self.early else ()), *(("--as-of", self.as_of) if self.as_of else ()))
+        return (*how, "--on-violation", self.violation, "-p", " ".join(held), *paths)
 
 
 @functools.cache
@@ -61,15 +75,18 @@ def root_for(libc: roots.Libc, packages: tuple[str, ...]) -> Path:
 
 def judge(cell: Cell, root: Path, files: Mapping[str, str | bytes]) -> str:
     """Run a cell and the same program unconfined; what is wrong, or nothing."""
-    plain = inside.run(cell.argv, root, files=files, troth=None, nobody=cell.nobody)
+    run = functools.partial(
+        inside.run, cell.argv, root, files=files, nobody=cell.nobody, keys=cell.keys, request=cell.request
+    )
+    plain = run(troth=None)
     if plain.status > 1 or not (plain.out or plain.files != inside.left(files)):
         return f"{cell.name}: does nothing unconfined: {plain.status} {plain.err[-300:]}"
-    held = [word for word in cell.promises.split() if word != cell.missing]
-    how = ("--early", *cell.options) if cell.early else cell.options
-    done = inside.run(cell.argv, root, files=files, troth=(*how, "-p", " ".join(held)), nobody=cell.nobody)
+    done = run(troth=cell.arguments)
     same = (done.status, done.out, done.files) == (plain.status, plain.out, plain.files)
     if cell.missing and (done.out, done.files) == (plain.out, plain.files):
         return f"{cell.name}: works without `{cell.missing}`"
+    if cell.violation == "errno" and done.status >= 128:
+        return f"{cell.name}: ended by a signal where `{cell.missing}` is an errno: {done.status} {done.err[-300:]}"
     if not cell.missing and not same:
         return f"{cell.name} ({cell.promises}): {plain[:2]} became {done.status, done.out}: {done.err[-300:]}"
     return ""
@@ -91,8 +108,22 @@ def check(cells: Sequence[Cell], root: Path, files: Mapping[str, str | bytes]) -
 
 def promises_of(program: Program, libc: roots.Libc, *, early: bool = False) -> str:
     """What a program is held to under a libc."""
-    also = ALSO_ON_I386.get(program.name, "").split() if libc.arch == "i386" else ()
-    return " ".join(dict.fromkeys((*program.promises.split(), *also, *(_LOADER if early else ()))))
+    more = also(program, str(libc)).promises.split()
+    return " ".join(dict.fromkeys((*program.promises.split(), *more, *(_LOADER if early else ()))))
+
+
+def veil_of(program: Program, libc: roots.Libc, *, early: bool = False) -> tuple[str, ...]:
+    """The paths that a program reaches under a libc; none is named where it has no veil.
+
+    None has one that holds `unix`: a veil of unix socket paths needs Landlock ABI 9, and the matrix runs on older kernels.
+    """
+    if "unix" in promises_of(program, libc).split():
+        return ()
+    more = also(program, str(libc)).veil.split()
+    veil = {path.partition(":")[0]: path for path in (*program.veil.split(), *more)}
+    if early and veil:  # of two for one path the loader's is the wider
+        veil |= {path.partition(":")[0]: path for path in _LOADED}
+    return tuple(veil.values())
 
 
 def cells_of(libc: roots.Libc, *, missing: bool, early: bool, nobody: bool) -> list[Cell]:
@@ -102,9 +133,12 @@ def cells_of(libc: roots.Libc, *, missing: bool, early: bool, nobody: bool) -> l
             program.name,
             program.argv,
             promises_of(program, libc, early=early),
-            program.missing if missing else "",
+            (also(program, str(libc)).missing or program.missing) if missing else "",
+            veil_of(program, libc, early=early),
             early,
             nobody,
+            keys=program.keys,
+            request=program.request,
         )
         for program in PROGRAMS
         if libc.arch == "amd64" or program.name in ON_I386
@@ -116,6 +150,12 @@ def packages_of(libc: roots.Libc) -> tuple[str, ...]:
     chosen = (program for program in PROGRAMS if libc.arch == "amd64" or program.name in ON_I386)
     return tuple(sorted({package for program in chosen for package in program.packages.split()}))
 
+
+# Those that are run with `--on-violation errno` too.
+TOLD_BY_ERRNO = (
+    "cat", "sort", "cp", "mv", "rm", "mkdir", "truncate", "timeout", "grep", "sed -i", "find", "dash pipeline", "tar", "gzip",
+    "perl", "python3 threads", "python3 spawn", "sqlite3", "less",
+)  # fmt: skip
 
 EVERY = pytest.mark.parametrize("libc", [*roots.GLIBCS, roots.I386], ids=str)
 SOME = pytest.mark.parametrize("libc", [roots.GLIBCS[0], roots.GLIBCS[1], roots.GLIBCS[-1]], ids=str)
@@ -149,6 +189,25 @@ def test_programs_fail_without_the_promise_that_they_need(libc: roots.Libc) -> N
     check(cells, root_for(libc, packages_of(libc)), FILES)
 
 
+@EVERY
+def test_programs_get_an_errno_in_the_place_of_the_promise_that_they_need(libc: roots.Libc) -> None:
+    cells = [cell for cell in cells_of(libc, missing=True, early=False, nobody=True) if cell.name in TOLD_BY_ERRNO]
+    check([cell._replace(violation="errno") for cell in cells], root_for(libc, packages_of(libc)), FILES)
+
+
+@EVERY
+def test_readers_do_not_reach_their_input_behind_a_veil_without_it(libc: roots.Libc) -> None:
+    root = root_for(libc, packages_of(libc))
+    readers = ("cat", "sort", "sha256sum", "grep", "gzip", "perl", "python3 script")
+    for cell in cells_of(libc, missing=False, early=False, nobody=True):
+        if cell.name in readers:
+            done = inside.run(
+                cell.argv, root, files=FILES, troth=cell._replace(veil=("/usr:r",)).arguments, nobody=True
+            )
+            assert done.status not in (0, 128 + signal.SIGSYS), (cell.name, done)
+            assert "Permission denied" in done.err, (cell.name, done)
+
+
 @SOME
 def test_programs_work_as_root_when_confined_before_they_start(libc: roots.Libc) -> None:
     cells = cells_of(libc, missing=False, early=True, nobody=False)
@@ -179,6 +238,7 @@ def test_musl_programs_work_under_their_promises(libc: roots.Libc, early: bool) 
             (f"/work/{source.name}",),
             f"{source.promises}{early * ' rpath prot_exec'}",
             "",
+            (),
             early,
             not early,
         )
@@ -192,7 +252,7 @@ def test_musl_programs_work_under_their_promises(libc: roots.Libc, early: bool) 
 @MUSL
 def test_musl_programs_fail_without_the_promise_that_they_need(libc: roots.Libc) -> None:
     cells = [
-        Cell(source.name, (f"/work/{source.name}",), source.promises, source.missing, False, True)
+        Cell(source.name, (f"/work/{source.name}",), source.promises, source.missing, (), False, True)
         for source in musl_programs.MUSL_PROGRAMS
         if source.missing
     ]

@@ -109,8 +109,8 @@ GROUPS = (
     ((21, 26, 51, 52, 61, 74, 87, 88, 103, 111, 115, 121, 128, 129, 131, 218, 271, 272, 273, 347, 371, 375, 379, 386, 401, 428, 429, 430, 431, 432, 433, 442, 443, 467, 470, 472), (
     ), (
     ), False, False),
-    # setuid setuid32
-    ((23, 213), (
+    # setuid setfsuid setuid32 setfsuid32
+    ((23, 138, 213, 215), (
         (16384, 0, '', ()),
         (1, 0, '', ((0, 4294967295, ('UID',), False, False),)),
     ), (
@@ -138,8 +138,8 @@ GROUPS = (
         (8192, 0, '', ()),
     ), (
     ), False, True),
-    # setgid setgid32
-    ((46, 214), (
+    # setgid setfsgid setgid32 setfsgid32
+    ((46, 139, 214, 216), (
         (16384, 0, '', ()),
         (1, 0, '', ((0, 4294967295, ('GIDS',), False, False),)),
     ), (
@@ -196,8 +196,8 @@ GROUPS = (
         (131072, 0, '', ()),
     ), (
     ), False, False),
-    # setgroups setfsuid setfsgid capset setgroups32 setfsuid32 setfsgid32
-    ((81, 138, 139, 185, 206, 215, 216), (
+    # setgroups capset setgroups32
+    ((81, 185, 206), (
         (16384, 0, '', ()),
     ), (
     ), False, False),

@@ -120,8 +120,8 @@ GROUPS = (
     ((21, 22, 26, 51, 52, 61, 74, 87, 88, 101, 103, 110, 111, 113, 115, 121, 123, 128, 129, 131, 166, 217, 283, 342, 346, 350, 357, 428, 429, 430, 431, 432, 433, 442, 443, 467, 470, 472), (
     ), (
     ), False, False),
-    # setuid setuid32
-    ((23, 213), (
+    # setuid setfsuid setuid32 setfsuid32
+    ((23, 138, 213, 215), (
         (16384, 0, '', ()),
         (1, 0, '', ((0, 4294967295, ('UID',), False, False),)),
     ), (
@@ -161,8 +161,8 @@ GROUPS = (
         (8192, 0, '', ()),
     ), (
     ), False, True),
-    # setgid setgid32
-    ((46, 214), (
+    # setgid setfsgid setgid32 setfsgid32
+    ((46, 139, 214, 216), (
         (16384, 0, '', ()),
         (1, 0, '', ((0, 4294967295, ('GIDS',), False, False),)),
     ), (
@@ -214,8 +214,8 @@ GROUPS = (
     ), (
         (0, 1, ()),
     ), False, False),
-    # setgroups setfsuid setfsgid capset setgroups32 setfsuid32 setfsgid32
-    ((81, 138, 139, 185, 206, 215, 216), (
+    # setgroups capset setgroups32
+    ((81, 185, 206), (
         (16384, 0, '', ()),
     ), (
     ), False, False),

@@ -209,8 +209,8 @@ GROUPS = (
     ), (
         (32, 1, ()),
     ), False, False),
-    # capset setfsuid setfsgid setgroups
-    ((91, 151, 152, 159), (
+    # capset setgroups
+    ((91, 159), (
         (16384, 0, '', ()),
     ), (
     ), False, False),
@@ -277,8 +277,8 @@ GROUPS = (
         (1, 0, '', ((0, 4294967295, ('GIDS', 4294967295), False, False), (1, 4294967295, ('GIDS', 4294967295), False, False))),
     ), (
     ), False, True),
-    # setgid
-    ((144,), (
+    # setgid setfsgid
+    ((144, 152), (
         (16384, 0, '', ()),
         (1, 0, '', ((0, 4294967295, ('GIDS',), False, False),)),
     ), (
@@ -289,8 +289,8 @@ GROUPS = (
         (1, 0, '', ((0, 4294967295, ('UID', 4294967295), False, False), (1, 4294967295, ('UID', 4294967295), False, False))),
     ), (
     ), False, True),
-    # setuid
-    ((146,), (
+    # setuid setfsuid
+    ((146, 151), (
         (16384, 0, '', ()),
         (1, 0, '', ((0, 4294967295, ('UID',), False, False),)),
     ), (

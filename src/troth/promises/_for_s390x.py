@@ -282,8 +282,8 @@ GROUPS = (
         (8192, 0, '', ()),
     ), (
     ), False, True),
-    # capset setgroups setfsuid setfsgid
-    ((185, 206, 215, 216), (
+    # capset setgroups
+    ((185, 206), (
         (16384, 0, '', ()),
     ), (
     ), False, False),
@@ -325,14 +325,14 @@ GROUPS = (
         (1, 0, '', ((0, 4294967295, ('GIDS', 4294967295), False, False), (1, 4294967295, ('GIDS', 4294967295), False, False), (2, 4294967295, ('GIDS', 4294967295), False, False))),
     ), (
     ), False, True),
-    # setuid
-    ((213,), (
+    # setuid setfsuid
+    ((213, 215), (
         (16384, 0, '', ()),
         (1, 0, '', ((0, 4294967295, ('UID',), False, False),)),
     ), (
     ), False, True),
-    # setgid
-    ((214,), (
+    # setgid setfsgid
+    ((214, 216), (
         (16384, 0, '', ()),
         (1, 0, '', ((0, 4294967295, ('GIDS',), False, False),)),
     ), (

@@ -452,7 +452,8 @@ ROWS: Final = (
     row("setgroups",      ID),
     row("setresuid",      ID),
     row("setresgid",      ID),
-    # To who one is already: make(1), busybox(1) and shells give up ids that they do not have.
+    # To who one is already: make(1), busybox(1) and shells give up ids that they do not have; ncurses from 6.5 on does so
+    # by setfsuid(2) and setfsgid(2) whenever it reads a terminal's description (less and vim beside glibc 2.41).
     row("setuid",         STDIO, one_of("uid", "UID")),
     row("setgid",         STDIO, one_of("gid", "GIDS")),
     row("setresuid",      STDIO, one_of("ruid", "-1 UID"), one_of("euid", "-1 UID"), one_of("suid", "-1 UID")),
