@@ -22,9 +22,9 @@ KNOWLEDGE = {"without Landlock": f"{DAY},landlock-0", "with Landlock": f"{DAY},l
 LATER = [libc for libc in roots.GLIBCS if libc.version != "2.31"]
 
 
-def frozen_cells(libc: roots.Libc, as_of: str) -> Sequence[Cell]:
-    """All programs with their promises as they would have been understood then."""
-    cells = cells_of(libc, missing=False, early=False, nobody=True)
+def frozen_cells(as_of: str) -> Sequence[Cell]:
+    """All programs with the promises that they had then, as they would have been understood then."""
+    cells = cells_of(roots.GLIBCS[0], missing=False, early=False, nobody=True)
     frozen = [cell._replace(as_of=as_of) for cell in cells]
     # A veil is Landlock's: without it there is none.
     return [cell._replace(veil=()) for cell in frozen] if as_of.endswith("landlock-0") else frozen
@@ -33,7 +33,7 @@ def frozen_cells(libc: roots.Libc, as_of: str) -> Sequence[Cell]:
 @functools.cache
 def survivors(libc: roots.Libc, as_of: str) -> frozenset[str]:
     """The programs that work under a libc with the tables of that day."""
-    cells = frozen_cells(libc, as_of)
+    cells = frozen_cells(as_of)
     red = red_cells(cells, root_for(libc, packages_of(libc)))
     return frozenset(cell.name for cell in cells if cell.name not in red)
 
@@ -42,7 +42,7 @@ def survivors(libc: roots.Libc, as_of: str) -> frozenset[str]:
 def test_nearly_all_programs_worked_on_that_day(how: str) -> None:
     needs(how == "without Landlock" or probe().landlock_abi, "Landlock")
     worked = survivors(roots.GLIBCS[0], KNOWLEDGE[how])
-    known = {cell.name for cell in frozen_cells(roots.GLIBCS[0], KNOWLEDGE[how])}
+    known = {cell.name for cell in frozen_cells(KNOWLEDGE[how])}
     if how == "with Landlock":
         assert worked == known
     else:
