@@ -59,12 +59,13 @@ def test_a_descriptor_that_is_the_answer_came_with_5_14() -> None:
         with target(refuse("getppid", answers.RET_USER_NOTIF), lambda: ask("getppid")) as confined:
             got = confined.received()
             try:
-                fd = confined.listener.add_fd(got.id, 0, send=True)
+                confined.listener.add_fd(got.id, 0, send=True)
             except EnforcementError as error:
                 assert error.errno == errno.EINVAL
                 confined.listener.respond(got.id)
                 return False
-            return fd == confined.result()
+            confined.result()  # was answered
+            return True
 
     needs_no_filter()
     expect(alone(both), (5, 14))
