@@ -19,7 +19,7 @@ from matrix import report
 from matrix.fleet import Absent, Fleet
 from matrix.guest import Boot
 from matrix.kernels import GUESTS, Guest
-from matrix.lacks import excuse, stale, wrong
+from matrix.lacks import WRONGS, excuse, stale, wrong
 from matrix.machines import MACHINES
 
 ALL = os.environ.get("TROTH_MATRIX") == "all"
@@ -88,6 +88,12 @@ def test_every_test_passes_or_is_known_to_lack_something(guest: Guest, boot: Boo
     assert not failed, "\n\n".join(
         [f"{len(failed)} failed:", *(f"{test.user}: {test.name}\n{test.why}" for test in failed)]
     )
+    mended = [
+        row.test
+        for row in WRONGS
+        if row.where(guest, "") and not any(wrong(test.name, guest) and test.outcome == "failed" for test in boot.tests)
+    ]
+    assert not mended, "these rows of lacks.py are of a defect that is no longer there"
     skipped = [test for test in boot.tests if test.outcome == "skipped"]
     unknown = {f"{test.user}: {test.name}: {test.why}" for test in skipped if not excuse(test.why, guest, test.user)}
     assert not unknown, "\n".join(["skipped without a row in lacks.py:", *sorted(unknown)])
