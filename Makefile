@@ -4,7 +4,7 @@ VENV   ?= .venv
 PYTHON ?= python3
 BIN    := $(VENV)/bin
 
-.PHONY: demo test test-matrix lint types unit live bench gen docs clean
+.PHONY: demo test test-kernels test-matrix lint types unit live bench gen docs clean
 
 demo: $(VENV)/.ready
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python examples/demo.py
@@ -13,7 +13,12 @@ test: $(VENV)/.test-ready lint types
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q
 
-# Every kernel and architecture, and all tests on those of `make test`; about an hour. Writes the table in bench/RESULTS.md.
+# The kernels and architectures that matter most, under QEMU.
+test-kernels:
+	PYTHON="$(PYTHON)" sh tools/setup.sh "$(VENV)" matrix
+	TROTH_MATRIX=everyday $(BIN)/python -m pytest -q tests/matrix/test_kernels.py
+
+# Every kernel and architecture, and all tests on those of `make test-kernels`; about an hour. Writes the table in bench/RESULTS.md.
 test-matrix:
 	PYTHON="$(PYTHON)" sh tools/setup.sh "$(VENV)" matrix
 	TROTH_MATRIX=all $(BIN)/python -m pytest -q tests/matrix

@@ -32,11 +32,11 @@ if [ "$purpose" != run ]; then
     need musl-gcc musl-tools
     # What verifies the suites that the libc matrix gets its programs from.
     ls /usr/share/keyrings/debian-archive-keyring.* >/dev/null 2>&1 || packages="$packages debian-archive-keyring"
-    # The machines that other kernels and architectures run on; `make test-matrix` has more.
-    need qemu-system-x86_64 qemu-system-x86
-    need qemu-system-aarch64 qemu-system-arm
-    need qemu-system-s390x qemu-system-misc
     if [ "$purpose" = matrix ]; then
+        # The machines that other kernels and architectures run on.
+        need qemu-system-x86_64 qemu-system-x86
+        need qemu-system-aarch64 qemu-system-arm
+        need qemu-system-s390x qemu-system-misc
         need qemu-system-ppc64 qemu-system-ppc
         [ -d /usr/share/opensbi ] || [ -d /usr/lib/riscv64-linux-gnu/opensbi ] || packages="$packages opensbi"
     fi

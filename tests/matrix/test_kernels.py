@@ -1,6 +1,6 @@
 """The live tests and the attempts to get out, on each kernel and architecture at hand, as root and as nobody.
 
-`make test` boots the guests that the table calls everyday, with the tests that depend on the kernel most;
+`make test-kernels` boots the guests that the table calls everyday, with the tests that depend on the kernel most;
 `make test-matrix` (TROTH_MATRIX=all) boots every guest, and the everyday ones with all tests. Guests boot two at a
 time. Without QEMU or the packages of Debian this is skipped with the reason; in CI that is an error.
 """
@@ -21,6 +21,11 @@ from matrix.guest import Boot
 from matrix.kernels import GUESTS, Guest
 from matrix.lacks import WRONGS, excuse, stale, wrong
 from matrix.machines import MACHINES
+
+# Minutes of emulation: asked for by name.
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("TROTH_MATRIX"), reason="other kernels boot in `make test-kernels` and `make test-matrix`"
+)
 
 ALL = os.environ.get("TROTH_MATRIX") == "all"
 WANTED = [guest for guest in GUESTS.values() if ALL or guest.everyday]
