@@ -47,10 +47,10 @@ PROGRAMS = {
     "a pipeline": Ordinary("stdio rpath proc exec", ("/bin/sh", "-c", "echo b a | tr ' ' '\\n' | sort | head -n 1"), "a\n", "proc"),
     "a shell's arithmetic": Ordinary("stdio rpath", ("/bin/sh", "-c", "i=0; while [ $i -lt 3 ]; do i=$((i + 1)); done; echo $i"), "3\n", "stdio"),
     "expansion and redirection": Ordinary("stdio rpath wpath cpath proc exec", ("/bin/sh", "-c", f"echo text > {HERE}/new; read a < {HERE}/new; rm {HERE}/new; echo $a"), "text\n", "wpath"),
-    # prot_exec: when a thread ends, glibc before 2.34 loads libgcc_s.
-    "python3": Ordinary("stdio rpath prot_exec", ("/usr/bin/python3", "-c", "import json, threading; t = threading.Thread(target=print, args=(json.dumps([1]),)); t.start(); t.join()"), "[1]\n", "rpath"),
-    "python3 with files and children": Ordinary("stdio rpath wpath cpath proc exec", ("/usr/bin/python3", "-c", "import subprocess, tempfile; f = tempfile.TemporaryFile(); f.write(b'x'); print(subprocess.run(['/bin/echo', 'child'], capture_output=True, text=True).stdout, end='')"), "child\n", "proc"),
-    "python3 with a server": Ordinary("stdio rpath inet unix route recvfd" if SOCKETCALL else "stdio rpath inet", ("/usr/bin/python3", "-c", "import socket; s = socket.create_server(('127.0.0.1', 0)); c = socket.create_connection(s.getsockname()); p, _ = s.accept(); p.sendall(b'x'); print(c.recv(1))"), "b'x'\n", "inet"),
+    # -B: where a root's Python has not compiled its modules, it would write them. prot_exec: when a thread ends, glibc before 2.34 loads libgcc_s.
+    "python3": Ordinary("stdio rpath prot_exec", ("/usr/bin/python3", "-B", "-c", "import json, threading; t = threading.Thread(target=print, args=(json.dumps([1]),)); t.start(); t.join()"), "[1]\n", "rpath"),
+    "python3 with files and children": Ordinary("stdio rpath wpath cpath proc exec", ("/usr/bin/python3", "-B", "-c", "import subprocess, tempfile; f = tempfile.TemporaryFile(); f.write(b'x'); print(subprocess.run(['/bin/echo', 'child'], capture_output=True, text=True).stdout, end='')"), "child\n", "proc"),
+    "python3 with a server": Ordinary("stdio rpath inet unix route recvfd" if SOCKETCALL else "stdio rpath inet", ("/usr/bin/python3", "-B", "-c", "import socket; s = socket.create_server(('127.0.0.1', 0)); c = socket.create_connection(s.getsockname()); p, _ = s.accept(); p.sendall(b'x'); print(c.recv(1))"), "b'x'\n", "inet"),
 }  # fmt: skip
 
 if ROOT != "/":  # all of troth is loaded before the root changes: afterwards its files are out of reach
