@@ -15,12 +15,13 @@ from bench.run import RESULTS, with_section
 HEADING = "Kernels and architectures"
 
 
-def table(boots: Mapping[Guest, Boot]) -> str:
+def table(boots: Mapping[Guest, Boot], *, everything: bool) -> str:
     """One line for each guest, with what the table was made from."""
+    which = "the live tests and the attempts to get out" if everything else "the tests that depend on the kernel most"
     lines = [
         f"## {HEADING}\n",
-        f"Run {datetime.datetime.now(datetime.UTC):%Y-%m-%d} with troth {troth.__version__}: the live tests and the "
-        "attempts to get out, as root and as nobody, under full emulation by QEMU. *lacking*: skipped because the "
+        f"Run {datetime.datetime.now(datetime.UTC):%Y-%m-%d} with troth {troth.__version__}: {which}, "
+        "as root and as nobody, under full emulation by QEMU. *lacking*: skipped because the "
         "kernel or the machine does not have what the test is about (`tests/matrix/lacks.py`, each with its reason); "
         "*kernel's fault*: a known defect of the kernel.\n",
         "| guest | kernel | Landlock ABI | Python, libc | passed | lacking | kernel's fault | failed | seconds |",

@@ -111,7 +111,7 @@ def test_every_test_passes_or_is_known_to_lack_something(guest: Guest, boot: Boo
 def test_the_table_of_results_is_written(booted: dict[Guest, Future[Boot]]) -> None:
     """Last: what each guest told goes to bench/kernels.md."""
     rows = {guest: future.result() for guest, future in booted.items() if not future.exception()}
-    text = report.table(rows)
+    text = report.table(rows, everything=True)
     assert all(guest.name in text for guest in rows)
     if len(rows) == len(GUESTS):
         report.write(text)
