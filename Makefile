@@ -18,7 +18,8 @@ test-kernels:
 	PYTHON="$(PYTHON)" sh tools/setup.sh "$(VENV)" matrix
 	TROTH_MATRIX=everyday $(BIN)/python -m pytest -q tests/matrix/test_kernels.py
 
-# Every kernel and architecture, and all tests on those of `make test-kernels`; about an hour. Writes the table in bench/RESULTS.md.
+# Every kernel and architecture, and all tests on those of `make test-kernels`; about an hour. Writes the table in
+# bench/RESULTS.md.
 test-matrix:
 	PYTHON="$(PYTHON)" sh tools/setup.sh "$(VENV)" matrix
 	TROTH_MATRIX=all $(BIN)/python -m pytest -q tests/matrix

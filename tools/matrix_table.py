@@ -9,19 +9,15 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import os
 import platform
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from matrix import inside, roots, test_libcs
-from matrix.libc_programs import FILES, PROGRAMS
+from matrix.libc_programs import PROGRAMS
 
 import troth
 from bench.run import RESULTS, with_section
@@ -32,15 +28,11 @@ HEADING = "Programs under each libc"
 def results(libc: roots.Libc) -> dict[str, str]:
     """What came of each program under one libc: `yes`, or what failed."""
     root = roots.root_of(libc, test_libcs.packages_of(libc))
-    answers: dict[str, list[str]] = {}
-    for missing in (False, True):
-        cells = test_libcs.cells_of(libc, missing=missing, early=False, nobody=True)
-        with ProcessPoolExecutor(min(2, os.cpu_count() or 1), mp_context=get_context("fork")) as pool:
-            for cell, wrong in zip(
-                cells, pool.map(partial(test_libcs.judge, root=root, files=FILES), cells), strict=True
-            ):
-                answers.setdefault(cell.name, []).append(("works without" if missing else "fails") if wrong else "")
-    return {name: " ".join(filter(None, words)) or "yes" for name, words in answers.items()}
+    cells = {missing: test_libcs.cells_of(libc, missing=missing, early=False, nobody=True) for missing in (False, True)}
+    answers = {cell.name: "yes" for cell in cells[False]}
+    answers |= dict.fromkeys(test_libcs.red_cells(cells[True], root), "works without")
+    answers |= dict.fromkeys(test_libcs.red_cells(cells[False], root), "fails")
+    return answers
 
 
 def table() -> str:

@@ -38,6 +38,9 @@ if [ "$purpose" != run ]; then
         need qemu-system-aarch64 qemu-system-arm
         need qemu-system-s390x qemu-system-misc
         need qemu-system-ppc64 qemu-system-ppc
+        # What kernels are packed with.
+        need zstd zstd
+        need lz4 lz4
         [ -d /usr/share/opensbi ] || [ -d /usr/lib/riscv64-linux-gnu/opensbi ] || packages="$packages opensbi"
     fi
     if [ "$(uname -m)" = x86_64 ] && ! echo 'int main(void){return 0;}' | gcc -m32 -x c -o /dev/null - 2>/dev/null; then

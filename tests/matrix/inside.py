@@ -1,7 +1,8 @@
 """Enter a root, and run one program in it: confined by `troth run` as this user or as nobody, or not at all.
 
-A root is entered by chroot(2) in mount and network namespaces of its own (and a user namespace, when not root), with the
-host's /proc and /dev, a loopback interface that no other cell sees, a fresh /tmp, and one directory of the host at /work, which the program's files are in.
+A root is entered by chroot(2) in mount and network namespaces of its own (and a user namespace, when not root), with
+the host's /proc and /dev, a loopback interface that no other cell sees, a fresh /tmp, and one directory of the host at
+/work, which the program's files are in.
 """
 
 from __future__ import annotations
@@ -277,14 +278,11 @@ def _in_child(program: Callable[[], None]) -> tuple[int, str, str]:
         if pid == 0:
             os.setsid()
             _become(program, (os.open("/dev/null", os.O_RDONLY), out.fileno(), err.fileno()))
-        end = time.monotonic() + _LIMIT_S
-        while True:
-            ended, status = os.waitpid(pid, os.WNOHANG)
-            if ended:
-                break
-            if time.monotonic() > end:
-                os.killpg(pid, signal.SIGKILL)
-            time.sleep(0.002)
+        watched = os.pidfd_open(pid)
+        if not select.select([watched], [], [], _LIMIT_S)[0]:
+            os.killpg(pid, signal.SIGKILL)
+        os.close(watched)
+        _, status = os.waitpid(pid, 0)
         texts = []
         for file in (out, err):
             file.seek(0)

@@ -8,6 +8,7 @@ the glibc of that day has to work under each one since. Linux 5.10 had no Landlo
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -15,7 +16,12 @@ from conftest import needs
 from matrix import roots
 from matrix.test_libcs import Cell, cells_of, packages_of, red_cells, root_for
 
+from troth.abi.since import VALUES
 from troth.kernel.probe import probe
+from troth.promises._table import ANSWERS, ROWS
+
+# In the tables, and in no header of any released kernel: what C libraries built for CET asked for before it came.
+NEVER = {"ARCH_CET_STATUS"}
 
 DAY = "linux-5.10,glibc-2.31"
 KNOWLEDGE = {"without Landlock": f"{DAY},landlock-0", "with Landlock": f"{DAY},landlock-7"}
@@ -55,3 +61,18 @@ def test_what_worked_on_that_day_works_with_each_libc_since(libc: roots.Libc, ho
     needs(how == "without Landlock" or probe().landlock_abi, "Landlock")
     lost = survivors(roots.GLIBCS[0], KNOWLEDGE[how]) - survivors(libc, KNOWLEDGE[how])
     assert not lost, sorted(lost)
+
+
+def test_the_values_that_came_later_are_those_that_the_headers_of_5_10_lack() -> None:
+    """bullseye's headers are those of Linux 5.10 and glibc 2.31."""
+    include = root_for(roots.GLIBCS[0], packages_of(roots.GLIBCS[0])) / "usr/include"
+    known = set()
+    for header in include.rglob("*.h"):
+        known.update(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", header.read_text("utf-8", "replace")))
+    assert {"O_CREAT", "PR_SET_NAME", "TCGETS2"} <= known
+    tests = [test for row in (*(row[3] for row in ROWS), *(row[2] for row in ANSWERS)) for test in row]
+    used = {name for _, _, mask, values in tests for name in re.findall(r"[A-Za-z_][A-Za-z0-9_]*", f"{mask} {values}")}
+    used -= {"SELF", "UID", "GIDS", *NEVER}  # names of this process's own numbers
+    used = {name for name in used if not re.fullmatch(r"[xo][0-9a-f]+", name)}  # what is left of 0xff and 0o7000
+    assert len(used) > 200
+    assert used - known == set(VALUES)

@@ -36,7 +36,8 @@ _LOADED = ("/usr:rx", "/etc:r")
 class Cell(NamedTuple):
     """One program under one libc, as this user or as nobody.
 
-    `missing` is empty where every promise is held, `veil` where every path is in reach; `as_of` is what the tables may know, if not all.
+    `missing` is empty where every promise is held, `veil` where every path is in reach; `as_of` is what the tables may
+    know, if not all.
     """
 
     name: str

@@ -73,7 +73,7 @@ def test_every_guest_has_a_machine_and_a_kernel_package() -> None:
     assert all(MACHINES[arch].flavour == flavour for arch, flavour in FLAVOURS.items())
 
 
-def test_make_test_boots_the_ends_and_both_byte_orders() -> None:
+def test_the_everyday_guests_are_the_ends_and_both_byte_orders() -> None:
     everyday = {guest.name for guest in GUESTS.values() if guest.everyday}
     assert {"amd64-5.10", "amd64-6.1", "amd64-6.12", "amd64-7.0", "amd64-7.3", "arm64-6.12", "s390x-7.2"} == everyday
 

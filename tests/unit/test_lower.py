@@ -80,6 +80,20 @@ def test_a_compiled_filter_answers_as_its_policy(
         assert emulate(program, call, big_endian=order).raw == policy.answer(call)
 
 
+@given(
+    values=st.sets(st.integers(0, 40) | st.integers(0xFFFFFFF0, 0xFFFFFFFF), min_size=1, max_size=40),
+    negate=st.booleans(),
+)
+@settings(max_examples=100, deadline=None)
+def test_runs_of_neighbouring_values_hold_what_is_in_them_and_nothing_beside(values: set[int], negate: bool) -> None:
+    rules = (Rule((Cond(0, 0xFFFFFFFF, tuple(sorted(values)), negate),), errno_answer(1)), Rule((), ALLOW))
+    policy = Policy({"x86_64": {0: rules}}, NOSYS, KILL)
+    program = policy.compile()
+    for value in (*range(43), *range(0xFFFFFFEE, 0x100000000)):
+        answer = emulate(program, Call(abi.ARCHES["x86_64"].audit, 0, (value,))).raw
+        assert (answer == errno_answer(1)) == ((value in values) != negate)
+
+
 def test_a_tail_that_is_too_far_for_a_short_jump_is_reached() -> None:
     many = {
         nr: (Rule((Cond(0, 0xFFFFFFFF, (nr, nr + 7)),), errno_answer(nr % 4000 + 1)), Rule((), ALLOW))

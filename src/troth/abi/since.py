@@ -1,8 +1,7 @@
 """Since when the kernel has had what the tables name, as far as it is younger than Linux 5.10.
 
 The tables of system calls say it for calls (`abi.Syscall.since`), `abi.landlock` for access rights; this one says it
-for the values of arguments. What is not listed is as old as the call that takes it, or older than 5.10
-(tests/unit/test_knowledge.py compares with the headers of 5.10 where they are installed).
+for the values of arguments. What is not listed was there by 5.10, whose headers tests/matrix/test_frozen.py compares.
 """
 
 from __future__ import annotations

@@ -102,6 +102,7 @@ def order(
 
 
 def _knowledge(as_of: str) -> Knowledge | None:
+    """What an order says that may be known; orders hold it as text, since they go through a pipe (`helper`)."""
     if not as_of:
         return None
     from troth.promises.knowledge import Knowledge
