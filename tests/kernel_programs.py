@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import signal
@@ -16,8 +17,9 @@ from conftest import needs
 
 from troth import abi
 from troth.abi import seccomp as answers
+from troth.abi.landlock import FS_BY_ABI, NET_BY_ABI, SCOPE_BY_ABI
 from troth.errors import EnforcementError
-from troth.kernel import process, seccomp
+from troth.kernel import landlock, process, seccomp
 from troth.kernel.notify import Listener, Notification
 
 T = TypeVar("T")
@@ -139,3 +141,23 @@ def target(program: bytes, work: Callable[[], object], *, wait_killable_recv: bo
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+
+
+def refused_as_unknown(fs: int = 0, net: int = 0, scoped: int = 0) -> bool:
+    """Whether these rights are newer than this kernel, which then has to refuse them."""
+    known = landlock.abi()
+    if not (fs & ~FS_BY_ABI[known] or net & ~NET_BY_ABI[known] or scoped & ~SCOPE_BY_ABI[known]):
+        return False
+    assert errno_of(lambda: landlock.create_ruleset(fs, net, scoped)) in (errno.EINVAL, errno.E2BIG)
+    return True
+
+
+def attempt(call: Callable[[], object]) -> int:
+    """The errno with which an ordinary operation fails, 0 when it does not."""
+    try:
+        result = call()
+    except OSError as error:
+        return error.errno or -1
+    if isinstance(result, int) and result > 2:
+        os.close(result)
+    return 0

@@ -29,7 +29,7 @@ _HERE: Final = "amd64"
 # What each choice of the table of guests runs, as arguments of pytest: as root, and as nobody. Nobody runs little for
 # every day, because most tests become nobody by themselves.
 _ORDINARY: Final = ("-q", "--tb=short", "-p", "no:cacheprovider", "-o", "addopts=")
-_PARTS: Final = ("probe", "seccomp", "notify", "filters", "landlock", "process")
+_PARTS: Final = ("probe", "seccomp", "notify", "filters", "landlock", "landlock_net", "process")
 _FILTERS: Final = (
     *(f"tests/live/test_kernel_{part}.py" for part in _PARTS),
     "tests/live/test_by_kernel.py",
@@ -38,6 +38,7 @@ _FILTERS: Final = (
 )
 _UNVEIL: Final = (
     "tests/live/test_unveil.py",
+    "tests/live/test_unveil_mistakes.py",
     "--deselect=tests/live/test_unveil.py::test_ten_thousand_paths_are_unveiled",
 )
 # As nobody they run in the session of nobody.
