@@ -50,7 +50,7 @@ def rules(policy: Policy, arch: str) -> tuple[list[Said], int]:
                 if len(answers) == 1 and (errno or answer == RET_ALLOW):
                     said.append((nr, names[nr], errno, ()))
                 continue
-            choices = [_alternatives(cond) for cond in conds]
+            choices = [_alternatives(cond) if isinstance(cond, tuple) else None for cond in conds]
             if answer != RET_ALLOW or any(choice is None for choice in choices):
                 unsaid += 1
                 continue

@@ -33,6 +33,7 @@ def interesting(rules: tuple[Rule, ...]) -> list[tuple[int, ...]]:
     points: list[set[int]] = [{0, 1, 0xFFFFFFFF, 1 << 32, (1 << 64) - 1} for _ in range(6)]
     for rule in rules:
         for cond in rule.conds:
+            assert isinstance(cond, tuple)
             for value in cond.values:
                 points[cond.arg] |= {value, value ^ 1, value | 1 << 33, value ^ (cond.mask & -cond.mask)}
             points[cond.arg] |= {cond.mask & (1 << 64) - 1}
@@ -153,7 +154,7 @@ def text(policy: Policy, arch: str) -> str:
         if len(rules) > 1:
             lines.append(names[nr])
             for rule in rules:
-                conds = " and ".join(condition(cond) for cond in rule.conds) or "else"
+                conds = " and ".join(condition(cond) for cond in rule.conds if isinstance(cond, tuple)) or "else"
                 lines.append(f"    {conds}: {answer(rule.answer)}")
     return "\n".join(lines) + "\n"
 

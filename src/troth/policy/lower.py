@@ -125,7 +125,7 @@ class _Arguments:
         place = memo.get(key)
         if place is None:
             place = memo[key] = self._cond(
-                conds[step],
+                conds[step],  # type: ignore[arg-type]  # only Cond so far
                 loaded,
                 lambda held: self._rule(rules, index, step + 1, held, memo),
                 lambda held: self._rule(rules, index + 1, 0, held, memo),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from troth.bpf.program import Call
+    from troth.policy.expr import Expr
 
 _LOW: Final = 0xFFFFFFFF
 
@@ -48,22 +49,24 @@ class Cond(tuple[int, int, tuple[int, ...], bool, bool]):
         return holds(self, args)
 
 
-def holds(cond: Cond, args: tuple[int, ...]) -> bool:
+def holds(cond: Expr, args: tuple[int, ...]) -> bool:
     """Whether a condition, which may be the plain tuple of a generated table, is met by these arguments."""
+    if not isinstance(cond, tuple):
+        return cond.holds(args)
     arg, mask, values, negate, wide = cond
     value = args[arg] if wide else args[arg] & _LOW
     return (value & mask in values) is not negate
 
 
-class Rule(tuple[tuple[Cond, ...], int]):
+class Rule(tuple["tuple[Expr, ...]", int]):
     """When all conditions hold, this is the answer."""
 
     __slots__ = ()
 
-    def __new__(cls, conds: tuple[Cond, ...], answer: int) -> Rule:
+    def __new__(cls, conds: tuple[Expr, ...], answer: int) -> Rule:
         return tuple.__new__(cls, (conds, answer))
 
-    conds: tuple[Cond, ...] = property(lambda self: self[0])  # type: ignore[assignment]  # a field of the tuple
+    conds: tuple[Expr, ...] = property(lambda self: self[0])  # type: ignore[assignment]  # a field of the tuple
     answer: int = property(lambda self: self[1])  # type: ignore[assignment]
 
 
