@@ -30,8 +30,9 @@ _OPS: Final = ("==", "!=", "<", "<=", ">", ">=")
 class Within(Value):
     """An argument, masked, is in one of the ranges.
 
-    `arg` is 0 to 5, or `IP` for the address of the instruction after the call; `width` is 32 or 64: how many bits of it are looked at. With 32 the upper half is
-    ignored, as the kernel ignores it when its type of the argument is an `int`. `ranges` are unsigned.
+    `arg` is 0 to 5, or `IP` for the address of the instruction after the call; `width` is 32 or 64: how many
+    bits of it are looked at. With 32 the upper half is ignored, as the kernel ignores it when its type of the
+    argument is an `int`. `ranges` are unsigned.
 
     >>> Within(1, ((0, 0),), mask=0o3).holds((0, 0o100000))
     True

@@ -8,8 +8,6 @@ answers those from a bitmap (kernel/seccomp.c:seccomp_cache_prepare() @v5.11) an
 
 from __future__ import annotations
 
-from bisect import bisect_right
-
 from troth import abi
 from troth.abi.seccomp import HOT
 from troth.bpf.build import Builder
@@ -82,13 +80,15 @@ def _with_gaps(
     segments: list[tuple[int, Leaf]], calls: dict[int, tuple[Rule, ...]], policy: Policy, name: str
 ) -> list[tuple[int, Leaf]]:
     """The same segments, with what the gaps of the section answer for unlisted numbers."""
-    edges = {first for first, _ in segments} | {nr for nr in calls} | {nr + 1 for nr in calls}
+    edges = {first for first, _ in segments} | set(calls) | {nr + 1 for nr in calls}
     for first, last, _ in policy.gaps[name]:
         edges |= {first, last + 1}
-    starts = [first for first, _ in segments]
     found: list[tuple[int, Leaf]] = []
+    at = 0
     for edge in sorted(edge for edge in edges if edge <= _LOW):
-        leaf = segments[bisect_right(starts, edge) - 1][1] if edge in calls else policy.unlisted(name, edge)
+        while at + 1 < len(segments) and segments[at + 1][0] <= edge:
+            at += 1
+        leaf = segments[at][1] if edge in calls else policy.unlisted(name, edge)
         if not found or found[-1][1] != leaf:
             found.append((edge, leaf))
     return found
