@@ -11,7 +11,7 @@ from __future__ import annotations
 from troth import abi
 from troth.abi.seccomp import HOT
 from troth.bpf.build import Builder
-from troth.bpf.program import OFFSET_ARCH, OFFSET_ARGS, OFFSET_NR
+from troth.bpf.program import OFFSET_ARCH, OFFSET_ARGS, OFFSET_IP, OFFSET_NR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def _section(build: Builder, name: str, policy: Policy) -> int:
     hot = [(nr, calls[nr]) for nr in HOT[name] if len(calls.get(nr, ())) > 1]
     skip = {nr for nr, _ in hot}
     segments = _segments(calls, policy.unknown, skip)
+    if policy.gaps.get(name):
+        segments = _with_gaps(segments, calls, policy, name)
     place = _search(build, segments, writer, 0, len(segments))
     for nr, rules in reversed(hot):
         place = build.if_equal(nr, writer.leaf(rules), place)
@@ -72,6 +74,24 @@ def _segments(calls: dict[int, tuple[Rule, ...]], unknown: int, skip: set[int]) 
     if segments[-1][1] != unknown:
         segments.append((following, unknown))
     return segments
+
+
+def _with_gaps(
+    segments: list[tuple[int, Leaf]], calls: dict[int, tuple[Rule, ...]], policy: Policy, name: str
+) -> list[tuple[int, Leaf]]:
+    """The same segments, with what the gaps of the section answer for unlisted numbers."""
+    edges = {first for first, _ in segments} | set(calls) | {nr + 1 for nr in calls}
+    for first, last, _ in policy.gaps[name]:
+        edges |= {first, last + 1}
+    found: list[tuple[int, Leaf]] = []
+    at = 0
+    for edge in sorted(edge for edge in edges if edge <= _LOW):
+        while at + 1 < len(segments) and segments[at + 1][0] <= edge:
+            at += 1
+        leaf = segments[at][1] if edge in calls else policy.unlisted(name, edge)
+        if not found or found[-1][1] != leaf:
+            found.append((edge, leaf))
+    return found
 
 
 def _search(build: Builder, segments: list[tuple[int, Leaf]], writer: _Arguments, low: int, high: int) -> int:
@@ -143,10 +163,10 @@ class _Arguments:
         arg, mask, values, negate, wide = cond
         if negate:
             holds, fails = fails, holds
-        low = OFFSET_ARGS + 8 * arg + self._low
+        low = OFFSET_ARGS + 8 * arg + self._low if arg < 6 else OFFSET_IP + self._low
         if wide and self._bits == 64:
             # Values of pointers and longs: NULL and small numbers, so the upper half decides first.
-            upper = OFFSET_ARGS + 8 * arg + self._high
+            upper = low - self._low + self._high
             place = fails(None)
             for high in sorted({value >> 32 for value in values}, reverse=True):
                 lows = tuple(value & _LOW for value in values if value >> 32 == high)

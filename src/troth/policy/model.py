@@ -122,24 +122,37 @@ class Policy(Value):
     """A total function from calls to answers.
 
     `sections` maps an architecture's name to its calls: number -> rules, of which the first that
-    applies answers; the last has no conditions. `unknown` answers numbers that are not listed,
-    `bad_arch` every call of an architecture that has no section.
+    applies answers; the last has no conditions. `unknown` answers numbers that are not listed, except where
+    `gaps` has another answer for an architecture's unlisted numbers: (first, last, answer). `bad_arch` answers
+    every call of an architecture that has no section. Sections of one AUDIT_ARCH value (x86_64 and x32) are one
+    table: their numbers differ, and the gaps of the first that is listed count.
     """
 
-    __slots__ = ("sections", "unknown", "bad_arch")
+    __slots__ = ("sections", "unknown", "bad_arch", "gaps")
     sections: dict[str, dict[int, tuple[Rule, ...]]]
     unknown: int
     bad_arch: int
+    gaps: dict[str, tuple[tuple[int, int, int], ...]]
+    _defaults = {"gaps": {}}
 
     def answer(self, call: Call) -> int:
         """What this policy answers to a call."""
-        for name, calls in self.sections.items():
+        seen = (*call.args, call.ip)
+        answers = self.bad_arch
+        for name, calls in reversed(self.sections.items()):
             if abi.ARCHES[name].audit == call.arch:
                 for conds, answer in calls.get(call.nr, ()):
-                    if all(holds(cond, call.args) for cond in conds):
+                    if all(holds(cond, seen) for cond in conds):
                         return answer
-                return self.unknown
-        return self.bad_arch
+                answers = self.unlisted(name, call.nr)
+        return answers
+
+    def unlisted(self, arch: str, nr: int) -> int:
+        """What a section answers a number that it does not list."""
+        for first, last, answer in self.gaps.get(arch, ()):
+            if first <= nr <= last:
+                return answer
+        return self.unknown
 
     def beyond(self, older: Policy) -> Policy:
         """What this policy refuses that `older`, which stays in force, does not refuse the same way.
@@ -151,7 +164,7 @@ class Policy(Value):
         sections = {}
         for name, calls in self.sections.items():
             before = older.sections.get(name)
-            if before is None or self.unknown != older.unknown:
+            if before is None or self.unknown != older.unknown or self.gaps or older.gaps:
                 return self
             # A number that only the older one knows is unknown here, and the other way round.
             fewer = {nr: (Rule((), self.unknown),) for nr in before if nr not in calls}
