@@ -21,14 +21,20 @@ from troth.bpf.program import AND, JA, LD_IMM, RET_A, RET_K
 if TYPE_CHECKING:
     from troth.bpf.program import Insn
 
+Job = tuple[Program, list[Call]]
+
 SYSCALL, INT80 = 0, 1
+
+# Outcomes that are no results; what is trapped is TRAPPED plus its data.
+KILLED_THREAD = -(1 << 63)
+KILLED_PROCESS = KILLED_THREAD + 1
+TRAPPED = KILLED_THREAD + 0x10000
 
 _PARTS = (0, 11, 22)  # the first bit of each part
 _PART = 0x7FF
 _RSH, _OR = 0x74, 0x44
-_KILLED = -(1 << 63)
 _LOW = 0xFFFFFFFF
-_CALL = struct.Struct("=8Q")
+_CALL, _PAIR, _WORD = struct.Struct("=8Q"), struct.Struct("=II"), struct.Struct("=I")
 
 
 class Door(NamedTuple):
@@ -86,21 +92,24 @@ class Referee:
         mask = (1 << self.door.bits) - 1
         return Call(self.door.audit, nr & _LOW, tuple(value & mask for value in args), self.ip)
 
-    def answers(self, jobs: Iterable[tuple[Program, list[Call]]]) -> list[list[int]]:
+    def answers(self, jobs: Iterable[Job]) -> list[list[int]]:
         """What each program answers to each of its calls, all 32 bits."""
-        work = [*jobs]
-        asked = bytearray()
-        for program, calls in work:
-            table = b"".join(_CALL.pack(self.door.entry, call.nr, *call.args) for call in calls)
-            for shift in _PARTS:
-                asker = telling(program, shift)
-                asked += struct.pack("=II", len(asker), len(calls)) + asker.to_bytes() + table
-        said = iter(struct.unpack(f"={3 * sum(len(calls) for _, calls in work)}q", self._run(bytes(asked))[16:]))
-        answers = []
-        for _, calls in work:
-            parts = [[next(said) for _ in calls] for _ in _PARTS]
-            answers.append([_whole(*part) for part in zip(*parts, strict=True)])
-        return answers
+        thirds = [([telling(program, shift)], calls) for program, calls in jobs for shift in _PARTS]
+        said = self.outcomes(thirds)
+        return [[_whole(*parts) for parts in zip(*said[at : at + 3], strict=True)] for at in range(0, len(said), 3)]
+
+    def outcomes(self, stacks: Iterable[tuple[list[Program], list[Call]]]) -> list[list[int]]:
+        """What becomes of calls under stacks of filters, oldest first: results, errnos negated, or `KILLED_THREAD`..."""
+        asked, counts = bytearray(), []
+        for programs, calls in stacks:
+            counts.append(len(calls))
+            asked += _PAIR.pack(len(programs), len(calls))
+            for program in programs:
+                asked += _WORD.pack(len(program)) + program.to_bytes()
+            for call in calls:
+                asked += _CALL.pack(self.door.entry, call.nr, *call.args)
+        said = iter(struct.unpack(f"={sum(counts)}q", self._run(bytes(asked))[16:]))
+        return [[next(said) for _ in range(count)] for count in counts]
 
     def _run(self, given: bytes) -> bytes:
         done = subprocess.run([self._command], input=given, capture_output=True, check=False)
@@ -111,8 +120,8 @@ class Referee:
 
 def _whole(*parts: int) -> int:
     """The answer of which these parts were told; a division by zero ends the program with 0, which kills."""
-    if _KILLED in parts:
-        if {*parts} != {_KILLED}:
+    if KILLED_THREAD in parts:
+        if {*parts} != {KILLED_THREAD}:
             raise RuntimeError(f"killed for one part of an answer only: {parts}")
         return RET_KILL_THREAD
     if not all(0 <= -part <= _PART for part in parts):
