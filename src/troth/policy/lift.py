@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from troth import abi
 from troth._value import Value
+from troth.abi import others
 from troth.abi.seccomp import RET_KILL_PROCESS
 from troth.bpf.program import LD_ABS, OFFSET_ARCH, Program
 from troth.bpf.symbolic import Space
@@ -61,7 +62,7 @@ class NotLiftableError(RequestError):
 
 def name_of(audit: int) -> str:
     """The architecture of an AUDIT_ARCH value; the number itself when it is unknown."""
-    for name, arch in abi.ARCHES.items():
+    for name, arch in (abi.ARCHES | others.ARCHES).items():
         if arch.audit == audit:
             return name
     return f"{audit:#010x}"
@@ -69,7 +70,7 @@ def name_of(audit: int) -> str:
 
 def byte_order(programs: Iterable[Program]) -> bool | None:
     """Whether filters are for big-endian machines, by the architectures they ask for; None when they do not say."""
-    known = {arch.audit: arch.big_endian for arch in abi.ARCHES.values()}
+    known = {arch.audit: arch.big_endian for arch in (abi.ARCHES | others.ARCHES).values()}
     seen: set[bool] = set()
     for program in programs:
         holds_arch = False
@@ -90,19 +91,19 @@ def tables(space: Space, node: int) -> list[tuple[int, tuple[int, ...], int]]:
         NotLiftableError: architectures are sorted by a part of their value.
     """
     found: list[tuple[int, tuple[int, ...], int]] = []
-    others: list[tuple[int, tuple[int, ...], int]] = []
+    unnamed: list[tuple[int, tuple[int, ...], int]] = []
     for table, arches in space.diagram.parts(node, 32).items():
         ranges = spans(space, arches, 0)
         if any(last - first >= _MOST_LISTED for first, last in ranges):
-            others.append((table, (), arches))
+            unnamed.append((table, (), arches))
         else:
             audits = tuple(value for first, last in ranges for value in range(first, last + 1))
             found.append((table, audits, arches))
-    if len(others) != 1:
+    if len(unnamed) != 1:
         raise NotLiftableError("the filter sorts architectures by a part of their value")
     known = {audit: index for index, audit in enumerate(arch.audit for arch in abi.ARCHES.values())}
     found.sort(key=lambda table: min(known.get(audit, 1 << 40 | audit) for audit in table[1]))
-    return found + others
+    return found + unnamed
 
 
 def sections(space: Space, node: int, *, default: Hashable = None) -> list[Section]:
@@ -205,7 +206,7 @@ def policy_of(space: Space, node: int) -> Policy:
     gaps = {}
     for section in found:
         for audit, name in zip(section.audits, section.arches, strict=True):
-            if name not in abi.ARCHES:
+            if name.startswith("0x"):
                 raise NotLiftableError(f"the filter answers for the unknown architecture {audit:#x}")
             tables[name], gaps[name] = _table(section.cells, unknown)
             if name == "x86_64":

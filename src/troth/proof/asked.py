@@ -76,5 +76,5 @@ def _ask(
 
     order = order_of((subject,)) if big_endian is None else big_endian
     if order is None and sets:
-        order = abi.ARCHES[sets[0].arch].big_endian
+        order = abi.arch(sets[0].arch).big_endian
     return decide((subject,), doubt, second, big_endian=order)

@@ -6,11 +6,10 @@ import sys
 
 from troth import abi
 from troth.abi.seccomp import ACTION_MASK, RET_ALLOW, RET_LOG
-from troth.bpf.emulator import emulate
 from troth.bpf.program import Call, Program
+from troth.bpf.stack import emulate_stack
 from troth.bpf.symbolic import Space, TooLargeError
 from troth.bpf.symbolic.diagram import FALSE
-from troth.bpf.symbolic.space import stricter
 from troth.policy.lift import byte_order
 from troth.policy.meaning import between, condition, function
 from troth.policy.model import Policy
@@ -40,7 +39,7 @@ def order_of(subjects: Sequence[Subject]) -> bool | None:
     orders: set[bool] = set()
     for subject in subjects:
         if isinstance(subject, Policy):
-            orders |= {abi.ARCHES[name].big_endian for name in subject.sections}
+            orders |= {abi.arch(name).big_endian for name in subject.sections}
         else:
             programs += (subject,) if isinstance(subject, Program) else tuple(subject)
     if not orders:
@@ -83,7 +82,7 @@ def such(solver: Solver, raw: Term, answers: Answers) -> Term:
 def calls_in(space: Space, calls: CallSet) -> int:
     """When a call is in a set."""
     diagram = space.diagram
-    arch = abi.ARCHES[calls.arch]
+    arch = abi.arch(calls.arch)
     numbers = space.field(1)
     found = condition(space, calls.others)
     for nr, expr in calls.calls.items():
@@ -157,9 +156,5 @@ def replayed(call: Call, subject: Subject, *, big_endian: bool | None = None) ->
     """What a subject answers one call, by the emulator or by the policy itself: the check of a witness."""
     if isinstance(subject, Policy):
         return subject.answer(call)
-    found = RET_ALLOW
-    for program in (subject,) if isinstance(subject, Program) else subject:
-        raw = stricter(emulate(program, call, big_endian=big_endian).raw, found)
-        assert isinstance(raw, int)
-        found = raw
-    return found
+    programs = (subject,) if isinstance(subject, Program) else subject
+    return emulate_stack(programs, call, big_endian=big_endian).raw

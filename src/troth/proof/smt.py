@@ -201,13 +201,13 @@ class Solver:
         z3 = self.z3
         merged: dict[int, tuple[str, dict[int, tuple[Rule, ...]]]] = {}
         for name, calls in policy.sections.items():
-            first, known = merged.setdefault(abi.ARCHES[name].audit, (name, {}))
-            merged[abi.ARCHES[name].audit] = (first, {**calls, **known})
+            first, known = merged.setdefault(abi.arch(name).audit, (name, {}))
+            merged[abi.arch(name).audit] = (first, {**calls, **known})
         raw = self._number(policy.bad_arch)
         for audit, (name, calls) in merged.items():
             section = self._number(policy.unknown)
-            for first, last, answer in reversed(policy.gaps.get(name, ())):
-                section = z3.If(z3.And(z3.UGE(self.nr, first), z3.ULE(self.nr, last)), self._number(answer), section)
+            for low, high, answer in reversed(policy.gaps.get(name, ())):
+                section = z3.If(z3.And(z3.UGE(self.nr, low), z3.ULE(self.nr, high)), self._number(answer), section)
             for nr, rules in calls.items():
                 section = z3.If(self.nr == nr, self._rules(rules), section)
             raw = z3.If(self.arch == audit, section, raw)
@@ -238,7 +238,7 @@ class Solver:
     def calls(self, calls: CallSet) -> Term:
         """When a call is in a set."""
         z3 = self.z3
-        arch = abi.ARCHES[calls.arch]
+        arch = abi.arch(calls.arch)
         found = self.holds(calls.others)
         for nr, expr in calls.calls.items():
             found = z3.If(self.nr == nr, self.holds(expr), found)
