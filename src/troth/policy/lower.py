@@ -45,7 +45,7 @@ def lower(policy: Policy, *, weights: dict[str, dict[int, float]] | None = None,
     gate = build.answer(policy.bad_arch)
     groups: dict[int, list[str]] = {}
     for name in policy.sections:
-        groups.setdefault(abi.ARCHES[name].audit, []).append(name)
+        groups.setdefault(abi.arch(name).audit, []).append(name)
     for audit, names in reversed(groups.items()):
         section = _section(build, names, policy, weights or {}, bit_tests=bit_tests)
         gate = build.if_equal(audit, section, gate)
@@ -60,9 +60,9 @@ def _section(
     weigh: dict[int, float] = {}
     for name in names:
         calls.update(policy.sections[name])
-        weigh.update(weights[name] if name in weights else _WEIGHTS[name])
+        weigh.update(weights[name] if name in weights else _WEIGHTS.get(name, {}))
     segments = _segments(calls, policy, names[0])
-    writer = _Arguments(build, big_endian=abi.ARCHES[names[0]].big_endian, bit_tests=bit_tests)
+    writer = _Arguments(build, big_endian=abi.arch(names[0]).big_endian, bit_tests=bit_tests)
     return build.load(OFFSET_NR, search(build, segments, _weights(segments, weigh), writer.leaf))
 
 
