@@ -11,12 +11,13 @@ from __future__ import annotations
 from troth import abi
 from troth.abi.seccomp import HOT, RET_ALLOW
 from troth.bpf.build import Builder
-from troth.bpf.program import OFFSET_ARCH, OFFSET_ARGS, OFFSET_IP, OFFSET_NR
+from troth.bpf.program import MAX_INSNS, OFFSET_ARCH, OFFSET_ARGS, OFFSET_IP, OFFSET_NR
+from troth.errors import RequestError, UnsupportedError
 from troth.policy.search import search
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Final
 
     from troth.bpf.program import Program
@@ -35,35 +36,62 @@ _REFUSED: Final = 0.1
 _ALLOWED: Final = 0.02
 
 
-def lower(policy: Policy, *, weights: dict[str, dict[int, float]] | None = None, bit_tests: bool = True) -> Program:
+def lower(policy: Policy, *, weights: Mapping[str, float] | None = None, bit_tests: bool = True) -> Program:
     """Compile; the architecture is checked before any number is looked at.
 
-    `weights` says per architecture and number how often a call is made that the kernel has to run the filter
-    for. Without `bit_tests` the filter has no `JSET`, which some simulators of filters do not know.
+    See `Policy.compile`. Without `bit_tests` the filter has no `JSET`, which some simulators do not know.
     """
     build = Builder()
+    weigh = _WEIGHTS if weights is None else _named(weights, policy)
+    sizes: dict[str, int] = {}
     gate = build.answer(policy.bad_arch)
     groups: dict[int, list[str]] = {}
     for name in policy.sections:
         groups.setdefault(abi.arch(name).audit, []).append(name)
     for audit, names in reversed(groups.items()):
-        section = _section(build, names, policy, weights or {}, bit_tests=bit_tests)
-        gate = build.if_equal(audit, section, gate)
-    return build.program(build.load(OFFSET_ARCH, gate))
+        before = len(build)
+        gate = build.if_equal(audit, _section(build, names, policy, weigh, bit_tests=bit_tests), gate)
+        sizes[" and ".join(names)] = len(build) - before
+    start = build.load(OFFSET_ARCH, gate)
+    if len(build) > MAX_INSNS:
+        raise UnsupportedError(
+            f"a filter of {len(build)} instructions",
+            needs=f"at most {MAX_INSNS}",
+            have=", ".join(f"{count} for {names}" for names, count in reversed(sizes.items())),
+            hint="compile for fewer architectures, or install several filters",
+        )
+    return build.program(start)
 
 
 def _section(
-    build: Builder, names: list[str], policy: Policy, weights: dict[str, dict[int, float]], *, bit_tests: bool
+    build: Builder, names: list[str], policy: Policy, weights: Mapping[str, dict[int, float]], *, bit_tests: bool
 ) -> int:
     """Everything of one AUDIT_ARCH value, which x86_64 and x32 have in common; expects nothing in A."""
     calls: dict[int, tuple[Rule, ...]] = {}
     weigh: dict[int, float] = {}
     for name in names:
         calls.update(policy.sections[name])
-        weigh.update(weights[name] if name in weights else _WEIGHTS.get(name, {}))
+        weigh.update(weights.get(name, {}))
     segments = _segments(calls, policy, names[0])
     writer = _Arguments(build, big_endian=abi.arch(names[0]).big_endian, bit_tests=bit_tests)
     return build.load(OFFSET_NR, search(build, segments, _weights(segments, weigh), writer.leaf))
+
+
+def _named(weights: Mapping[str, float], policy: Policy) -> dict[str, dict[int, float]]:
+    """Weights by architecture and number, on the scale of `_CHECKED` for the lightest."""
+    from troth.abi.others import numbers
+
+    tables = {name: numbers(name) for name in policy.sections}
+    for call, weight in weights.items():
+        if weight <= 0:
+            raise RequestError(f"weight {weight} of `{call}`: it is how often a call is made, above 0")
+        if not any(call in table for table in tables.values()):
+            raise RequestError(f"a weight is given for `{call}`, which none of {' '.join(tables)} has")
+    scale = _CHECKED / min(weights.values(), default=1)
+    return {
+        name: {table[call]: weight * scale for call, weight in weights.items() if call in table}
+        for name, table in tables.items()
+    }
 
 
 def _segments(calls: dict[int, tuple[Rule, ...]], policy: Policy, name: str) -> list[tuple[int, Leaf]]:
