@@ -11,7 +11,7 @@ from troth.errors import TrothError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator
+    from collections.abc import Callable, Hashable
     from typing import Final
 
     # Bits that are set or clear, by level; what is not mentioned is open.
@@ -225,6 +225,55 @@ class Diagram:
             condition = self.low[condition] if clear else self.high[condition]
         return bits
 
+    def simpler(self, condition: int, where: int) -> int:
+        """A condition that agrees with this one where it matters, and asks for fewer bits.
+
+        The algorithm is Coudert and Madre's restrict (ICCAD 1990).
+        """
+        memo: dict[tuple[int, int], int] = {}
+
+        def go(node: int, care: int) -> int:
+            if care == TRUE or self.level[node] == END:
+                return node
+            key = (node, care)
+            found = memo.get(key)
+            if found is None:
+                level = self.level[node]
+                if self.level[care] < level:
+                    found = go(node, self.either(self.low[care], self.high[care]))
+                else:
+                    apart = self.level[care] == level
+                    care0, care1 = (self.low[care], self.high[care]) if apart else (care, care)
+                    if care0 == FALSE:
+                        found = go(self.high[node], care1)
+                    elif care1 == FALSE:
+                        found = go(self.low[node], care0)
+                    else:
+                        found = self.node(level, go(self.low[node], care0), go(self.high[node], care1))
+                memo[key] = found
+            return found
+
+        return condition if where == FALSE else go(condition, where)
+
+    def share(self, condition: int) -> float:
+        """How much of everything a condition holds for, from 0 to 1."""
+        memo = {FALSE: 0.0, TRUE: 1.0}
+
+        def go(node: int) -> float:
+            found = memo.get(node)
+            if found is None:
+                found = memo[node] = (go(self.low[node]) + go(self.high[node])) / 2
+            return found
+
+        return go(condition)
+
+    def cube(self, cube: Cube) -> int:
+        """The condition that bits are so."""
+        found = TRUE
+        for level in sorted(cube, reverse=True):
+            found = self.node(level, FALSE, found) if cube[level] else self.node(level, found, FALSE)
+        return found
+
     def parts(self, node: int, until: int) -> dict[int, int]:
         """What a function comes down to by its bits above level `until`: {function of the rest: condition}.
 
@@ -252,12 +301,16 @@ class Diagram:
 
         return go(node)
 
-    def cover(self, condition: int) -> Iterator[Cube]:
-        """Cubes whose union is the condition, none of them superfluous (Minato and Morreale)."""
+    def cover(self, least: int, most: int) -> tuple[int, list[Cube]]:
+        """Cubes that together hold wherever `least` does and only where `most` does, none of them superfluous.
+
+        Gives the condition that they are, too. The algorithm is Minato's and Morreale's.
+        """
         memo: dict[tuple[int, int], tuple[int, list[tuple[tuple[int, int], ...]]]] = {}
+        size = 0
 
         def go(least: int, most: int) -> tuple[int, list[tuple[tuple[int, int], ...]]]:
-            """A cover of what lies between the two conditions, and the condition that it is."""
+            nonlocal size
             if least == FALSE:
                 return FALSE, []
             if most == TRUE:
@@ -273,14 +326,12 @@ class Diagram:
             rest = self.either(self.both(l0, self.negated(clear)), self.both(l1, self.negated(set_)))
             free, cubes = go(rest, self.both(m0, m1))
             total = self.node(level, self.either(clear, free), self.either(set_, free))
-            found = (
-                total,
-                [((level, 0), *cube) for cube in cubes0] + [((level, 1), *cube) for cube in cubes1] + cubes,
-            )
-            if sum(map(len, found[1])) > 1_000_000:
+            joined = [((level, 0), *cube) for cube in cubes0] + [((level, 1), *cube) for cube in cubes1] + cubes
+            size += len(joined)
+            if size > self._most:
                 raise TooLargeError(self._most)
-            memo[least, most] = found
-            return found
+            memo[least, most] = total, joined
+            return total, joined
 
-        for cube in go(condition, condition)[1]:
-            yield dict(cube)
+        total, cubes = go(least, most)
+        return total, [dict(cube) for cube in cubes]
