@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from troth import abi
 from troth._value import Value
+from troth.abi import others
 from troth.abi.seccomp import RET_KILL_PROCESS
 from troth.bpf.program import LD_ABS, OFFSET_ARCH, Program
 from troth.bpf.symbolic import Space
@@ -61,7 +62,7 @@ class NotLiftableError(RequestError):
 
 def name_of(audit: int) -> str:
     """The architecture of an AUDIT_ARCH value; the number itself when it is unknown."""
-    for name, arch in abi.ARCHES.items():
+    for name, arch in (abi.ARCHES | others.ARCHES).items():
         if arch.audit == audit:
             return name
     return f"{audit:#010x}"
@@ -69,7 +70,7 @@ def name_of(audit: int) -> str:
 
 def byte_order(programs: Iterable[Program]) -> bool | None:
     """Whether filters are for big-endian machines, by the architectures they ask for; None when they do not say."""
-    known = {arch.audit: arch.big_endian for arch in abi.ARCHES.values()}
+    known = {arch.audit: arch.big_endian for arch in (abi.ARCHES | others.ARCHES).values()}
     seen: set[bool] = set()
     for program in programs:
         holds_arch = False
@@ -81,6 +82,30 @@ def byte_order(programs: Iterable[Program]) -> bool | None:
     return seen.pop() if len(seen) == 1 else None
 
 
+def tables(space: Space, node: int) -> list[tuple[int, tuple[int, ...], int]]:
+    """Split a function by architecture: what it is there, the AUDIT_ARCH values, and when the call is of one of them.
+
+    The last one, with no values, is for every architecture that no other has.
+
+    Raises:
+        NotLiftableError: architectures are sorted by a part of their value.
+    """
+    found: list[tuple[int, tuple[int, ...], int]] = []
+    unnamed: list[tuple[int, tuple[int, ...], int]] = []
+    for table, arches in space.diagram.parts(node, 32).items():
+        ranges = spans(space, arches, 0)
+        if any(last - first >= _MOST_LISTED for first, last in ranges):
+            unnamed.append((table, (), arches))
+        else:
+            audits = tuple(value for first, last in ranges for value in range(first, last + 1))
+            found.append((table, audits, arches))
+    if len(unnamed) != 1:
+        raise NotLiftableError("the filter sorts architectures by a part of their value")
+    known = {audit: index for index, audit in enumerate(arch.audit for arch in abi.ARCHES.values())}
+    found.sort(key=lambda table: min(known.get(audit, 1 << 40 | audit) for audit in table[1]))
+    return found + unnamed
+
+
 def sections(space: Space, node: int, *, default: Hashable = None) -> list[Section]:
     """Read a function off: its sections, the one for all other architectures last.
 
@@ -90,24 +115,15 @@ def sections(space: Space, node: int, *, default: Hashable = None) -> list[Secti
         NotLiftableError: the answer depends on the architecture or the number in more ways than are worth reading.
         TooLargeError: the function is too large to be taken apart.
     """
-    diagram = space.diagram
-    found: list[Section] = []
-    others: list[int] = []
-    for table, arches in diagram.parts(node, 32).items():
-        spans = _spans(space, arches, 0)
-        if any(last - first >= _MOST_LISTED for first, last in spans):
-            others.append(table)
-        else:
-            audits = tuple(value for first, last in spans for value in range(first, last + 1))
-            found.append(Section(audits, _cells(space, table, default)))
-    if len(others) != 1:
-        raise NotLiftableError("the filter sorts architectures by a part of their value")
-    known = {audit: index for index, audit in enumerate(arch.audit for arch in abi.ARCHES.values())}
-    found.sort(key=lambda section: min(known.get(audit, 1 << 40 | audit) for audit in section.audits))
-    return [*found, Section((), _cells(space, others[0], default))]
+    return [Section(audits, _cells(space, table, default)) for table, audits, _ in tables(space, node)]
 
 
-def _spans(space: Space, condition: int, field: int) -> list[tuple[int, int]]:
+def spans(space: Space, condition: int, field: int) -> list[tuple[int, int]]:
+    """The numbers (field 1) or architectures (field 0) that meet a condition, as ranges.
+
+    Raises:
+        NotLiftableError: there are more than are worth reading.
+    """
     bits = [(space.level(field, bit), 1 << bit) for bit in reversed(range(32))]
     try:
         return ranges(space.diagram, condition, bits, _MOST_RANGES)
@@ -121,7 +137,7 @@ def _cells(space: Space, table: int, default: Hashable) -> tuple[Cell, ...]:
     found = []
     for leaf, numbers in space.diagram.parts(table, 64).items():
         rules = rules_of(space, leaf, default)
-        found += [Cell(first, last, rules) for first, last in _spans(space, numbers, 1)]
+        found += [Cell(first, last, rules) for first, last in spans(space, numbers, 1)]
     found.sort(key=lambda cell: cell.first)
     return tuple(found)
 
@@ -190,7 +206,7 @@ def policy_of(space: Space, node: int) -> Policy:
     gaps = {}
     for section in found:
         for audit, name in zip(section.audits, section.arches, strict=True):
-            if name not in abi.ARCHES:
+            if name.startswith("0x"):
                 raise NotLiftableError(f"the filter answers for the unknown architecture {audit:#x}")
             tables[name], gaps[name] = _table(section.cells, unknown)
             if name == "x86_64":

@@ -33,16 +33,16 @@ def lower(policy: Policy) -> Program:
     gate = bad
     for name in reversed(policy.sections):
         section = _section(build, name, policy)
-        gate = build.if_equal(abi.ARCHES[name].audit, section, gate)
+        gate = build.if_equal(abi.arch(name).audit, section, gate)
     return build.program(build.load(OFFSET_ARCH, gate))
 
 
 def _section(build: Builder, name: str, policy: Policy) -> int:
     """Everything of one architecture; expects nothing in A."""
-    arch = abi.ARCHES[name]
+    arch = abi.arch(name)
     calls = policy.sections[name]
     writer = _Arguments(build, big_endian=arch.big_endian, bits=arch.bits)
-    hot = [(nr, calls[nr]) for nr in HOT[name] if len(calls.get(nr, ())) > 1]
+    hot = [(nr, calls[nr]) for nr in HOT.get(name, ()) if len(calls.get(nr, ())) > 1]
     skip = {nr for nr, _ in hot}
     segments = _segments(calls, policy.unknown, skip)
     if policy.gaps.get(name):

@@ -66,8 +66,8 @@ def function(space: Space, policy: Policy) -> int:
     arch_bits = space.field(0)
     merged: dict[int, tuple[str, dict[int, tuple[Rule, ...]]]] = {}
     for name, calls in policy.sections.items():
-        first, known = merged.setdefault(abi.ARCHES[name].audit, (name, {}))
-        merged[abi.ARCHES[name].audit] = (first, {**calls, **known})
+        first, known = merged.setdefault(abi.arch(name).audit, (name, {}))
+        merged[abi.arch(name).audit] = (first, {**calls, **known})
     for audit, (name, calls) in merged.items():
         tables[audit] = _section(space, policy, name, calls)
     found = diagram.end(policy.bad_arch)

@@ -140,7 +140,7 @@ class Policy(Value):
         seen = (*call.args, call.ip)
         answers = self.bad_arch
         for name, calls in reversed(self.sections.items()):
-            if abi.ARCHES[name].audit == call.arch:
+            if abi.arch(name).audit == call.arch:
                 for conds, answer in calls.get(call.nr, ()):
                     if all(holds(cond, seen) for cond in conds):
                         return answer

@@ -35,6 +35,7 @@ from troth.bpf.program import (
     TXA,
     Call,
 )  # fmt: skip
+from troth.bpf.stack import strictest
 from troth.bpf.symbolic.diagram import MOST_NODES, TRUE, Diagram, TooLargeError
 from troth.bpf.symbolic.words import Words, constant
 from troth.errors import ParseError
@@ -122,7 +123,7 @@ class Space:
         """
         found = self.diagram.end(RET_ALLOW)
         for program in programs:
-            found = self.diagram.combine(stricter, self.program(program), found)
+            found = self.diagram.combine(_together, found, self.program(program))
         return found
 
     def effective(self, node: int) -> int:
@@ -130,17 +131,11 @@ class Space:
         return self.diagram.mapped(effective, node)
 
 
-def stricter(newer: Hashable, older: Hashable) -> Hashable:
-    """Which of two answers the kernel takes."""
-    assert isinstance(newer, int)
+def _together(older: Hashable, newer: Hashable) -> Hashable:
+    """What two filters answer together."""
     assert isinstance(older, int)
-    return newer if _severity(newer) <= _severity(older) else older
-
-
-def _severity(raw: int) -> int:
-    """Lower is stricter: the action as a signed number."""
-    action = raw & ACTION_MASK
-    return action - (1 << 32) if action >> 31 else action
+    assert isinstance(newer, int)
+    return strictest((older, newer))
 
 
 def effective(raw: Hashable) -> Hashable:
