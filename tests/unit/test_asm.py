@@ -43,7 +43,9 @@ def valid(draw: st.DrawFn) -> Program:
             0x34: st.integers(1, 0xFFFFFFFF),
             0x64: st.integers(0, 31),
             0x74: st.integers(0, 31),
-            0x06: st.one_of(st.integers(0, 0xFFFFFFFF), st.sampled_from([0x7FFF0000, 0x50001, 0, 0x80000000, 0x7FF00007])),
+            0x06: st.one_of(
+                st.integers(0, 0xFFFFFFFF), st.sampled_from([0x7FFF0000, 0x50001, 0, 0x80000000, 0x7FF00007])
+            ),
         }.get(code, st.one_of(st.integers(0, 5), st.integers(0, 0xFFFFFFFF)))
         insns.append((code, draw(jump if is_jump else stray), draw(jump if is_jump else stray), draw(k)))
     program = Program((*insns, (0x06, 0, 0, draw(st.sampled_from([0x7FFF0000, 0x50026])))))
@@ -52,7 +54,9 @@ def valid(draw: st.DrawFn) -> Program:
 
 
 @given(st.one_of(valid(), PROGRAMS), st.booleans(), st.sampled_from([None, "mips64el", "s390x", "i386"]))
-def test_what_is_disassembled_assembles_to_the_same_program(program: Program, big_endian: bool, arch: str | None) -> None:
+def test_what_is_disassembled_assembles_to_the_same_program(
+    program: Program, big_endian: bool, arch: str | None
+) -> None:
     text = disassemble(program, big_endian=big_endian, arch=arch)
     assert assemble(text, big_endian=big_endian) == program
     assert assemble(text, big_endian=not big_endian) == program, "the text says its own byte order"
