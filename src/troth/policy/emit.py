@@ -94,11 +94,12 @@ class Emitter:
 
     def _divide(self, parts: Parts, mask: int, place: Callable[[Diagram], int]) -> int:
         """Tell the values of A apart, which has no bits but those of the mask."""
-        if len(parts) > Few.LIMIT:
+        if not 2 < len(parts) <= Few.LIMIT:
             return search(self._build, parts, _weights(parts), place)
         plain = Few(parts, _weights(parts))
-        child = parts[0][1]
-        if self._bit_tests and sum([other is child or other == child for _, other in parts]) > 1:
+        child, others = parts[0][1], [other for _, other in parts]
+        # What goes where 0 goes may be all combinations of some bits, unless most numbers go there.
+        if self._bit_tests and others[-1] != child and others.count(child) > 1:
             cube, rest = _without_cube(parts)
             tree = Few(rest, _weights(rest))
             if tree.cost + sum(_weights(parts)) < plain.cost:

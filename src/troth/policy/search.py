@@ -13,6 +13,8 @@ Mehlhorn, "Nearly optimal binary search trees", 1975); taking out what is heavy 
 
 from __future__ import annotations
 
+from operator import add
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 _HEAVY: Final = 0.25  # of the weight: with up to four equal numbers a chain is no slower than a tree
 _CHAIN: Final = 4  # points that are compared one after the other
 _END: Final = 1 << 32
-_ENDLESS: Final = float("inf")
 _PRICE: Final = 0.05  # of the mean: comparisons that an instruction is worth
 
 
@@ -184,30 +185,32 @@ class Few:
         price = _PRICE * sums[-1]
         ends = [first for first, _ in segments[1:]] + [_END]
         single = [first + 1 == end for (first, _), end in zip(segments, ends, strict=True)]
-        # cost and border of the interval from `low` up to `high`; border 0 is a chain, or a leaf
+        # Of the interval from `low` up to `high`: its cost as cost[low][high] and ended[high][low], and the border that
+        # divides it first, which is 0 for a chain or a leaf.
         self._cost = cost = [[0.0] * (count + 1) for _ in range(count + 1)]
+        ended = [[0.0] * (count + 1) for _ in range(count + 1)]
         self._border = border = [[0] * (count + 1) for _ in range(count + 1)]
         for low in range(count - 1, -1, -1):
-            chain = 0.0  # of the interval so far, when it is one
-            points = around = 0.0
             row, leaf = cost[low], segments[low][1]
+            points, lone, chained = 0.0, 0.0, True  # of the chain that the interval is so far
             for high in range(low + 2, count + 1):
-                best, where = _ENDLESS, 0
-                last = high - 1
-                if chain < _ENDLESS and (high - low) % 2:
-                    if segments[last][1] == leaf and single[last - 1]:
+                weight = sums[high] - sums[low]
+                tried = [*map(add, row[low + 1 : high], ended[high][low + 1 : high])]
+                best = min(tried)
+                where = low + 1 + tried.index(best)
+                best += weight + price
+                if chained and (high - low) % 2:
+                    chained = segments[high - 1][1] == leaf and single[high - 2]
+                    if chained:
                         # Points are asked for in their order: the k-th after k comparisons, what is around after all.
                         length = (high - low) // 2
-                        points += length * weights[last - 1]
-                        around = sums[high] - sums[low] - sum(weights[low + 1 : high : 2])
-                        best = chain = points + length * (around + price)
-                    else:
-                        chain = _ENDLESS
-                for middle in range(low + 1, high):
-                    tried = row[middle] + cost[middle][high]
-                    if tried + (over := sums[high] - sums[low] + price) < best:
-                        best, where = tried + over, middle
-                row[high], border[low][high] = best, where
+                        points += length * weights[high - 2]
+                        lone += weights[high - 2]
+                        chain = points + length * (weight - lone + price)
+                        if chain <= best:
+                            best, where = chain, 0
+                row[high] = ended[high][low] = best
+                border[low][high] = where
 
     @property
     def cost(self) -> float:
