@@ -12,7 +12,7 @@ Needs apt, dpkg-deb, tar, xz and an x86 gcc; no root. Downloads about 180 MB onc
 - manpages-dev: syscalls(2), since when.
 
 The parts: `gen_abi_packages` (apt), `gen_abi_arches` (where an arch's facts are), `gen_abi_source` and
-`gen_abi_since` (reading), `gen_abi_tables` and `gen_abi_flags` (making the files).
+`gen_abi_since` (reading), `gen_abi_tables`, `gen_abi_flags` and `gen_abi_others` (making the files).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools import gen_abi_flags, gen_abi_tables
+from tools import gen_abi_flags, gen_abi_others, gen_abi_tables
 from tools.gen_abi_arches import ARCHES
 from tools.gen_abi_packages import Archive, FetchError, Package, cache_directory, extract, extract_source, newer
 from tools.gen_abi_since import parse_page
@@ -112,6 +112,7 @@ def generate(archive: Archive, packages: list[Package], place: Path) -> dict[str
     files = {f"_{name}.py": gen_abi_tables.render(kernel.calls(name), name, made_from) for name in ARCHES}
     constants = {name: gen_abi_flags.Headers(name, include, place / "source").constants() for name in ARCHES}
     files["_flags.py"] = gen_abi_flags.render(constants, made_from)
+    files |= gen_abi_others.files(place / "source", str(source), older)
     return files
 
 

@@ -65,7 +65,9 @@ _LAZY = {
     "Enforcement": "troth.sandbox.report",
     "Knowledge": "troth.promises.knowledge",
     "bpf": "troth.bpf",
+    "proof": "troth.proof",
 }
+_PACKAGES = ("bpf", "proof")
 
 
 def __getattr__(name: str) -> Any:
@@ -80,6 +82,6 @@ def __getattr__(name: str) -> Any:
     finally:
         if collects:
             gc.enable()
-    value = value if name == "bpf" else getattr(value, name)
+    value = value if name in _PACKAGES else getattr(value, name)
     globals()[name] = value
     return value

@@ -11,7 +11,15 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tools import gen_abi, gen_abi_flags, gen_abi_packages, gen_abi_since, gen_abi_source, gen_abi_tables
+from tools import (
+    gen_abi,
+    gen_abi_flags,
+    gen_abi_others,
+    gen_abi_packages,
+    gen_abi_since,
+    gen_abi_source,
+    gen_abi_tables,
+)
 from tools.gen_abi_packages import FetchError, Package
 from tools.gen_abi_source import Definition, Definitions, Row
 
@@ -261,3 +269,22 @@ def test_the_committed_files_are_as_generated() -> None:
         [sys.executable, "tools/gen_abi.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout[:4000] + done.stderr[:4000]
+
+
+def test_a_table_of_names_takes_the_rows_of_its_abi_and_counts_from_its_base() -> None:
+    text = "0 o32 syscall sys_syscall\n1 n32 other sys_other\n2 o32 fork sys_fork\n"
+    assert gen_abi_others.from_table(text, gen_abi_others.Other("", ("o32",), 4000)) == [
+        (4000, "syscall"),
+        (4002, "fork"),
+    ]
+
+
+def test_a_header_s_numbers_are_read_and_its_guards_are_not() -> None:
+    text = "#ifndef _ASM_S390_UNISTD_32_H\n#define _ASM_S390_UNISTD_32_H\n#define __NR_exit 1\n#define __NR_fork 2\n"
+    assert gen_abi_others.from_header(text) == [(1, "exit"), (2, "fork")]
+
+
+@pytest.mark.parametrize("rows", [[], [(1, "exit"), (1, "fork")], [(1, "exit"), (2, "exit")]])
+def test_a_table_that_is_empty_or_ambiguous_is_not_written(rows: list[tuple[int, str]]) -> None:
+    with pytest.raises(ValueError, match="sh: a name or a number"):
+        gen_abi_others.render("sh", rows, "somewhere 1.0")

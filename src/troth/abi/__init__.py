@@ -3,6 +3,7 @@
 `_<arch>.py` and `_flags.py` are generated (`tools/gen_abi.py`); the rest reads them.
 
 - here: `ARCHES`, `native`, and the tables by number and by name;
+- `others`: architectures that only filters are written for;
 - `flags`: constants of the kernel's headers, per architecture;
 - `landlock`: access rights and what each ABI added;
 - `multiplex`: calls behind one number, and twins with 64-bit times.
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     Rows = tuple[tuple[int, str, str, str], ...]
 
-__all__ = ("ARCHES", "Arch", "Syscall", "names", "native", "numbers", "syscall", "table")
+__all__ = ("ARCHES", "Arch", "Syscall", "arch", "names", "native", "numbers", "syscall", "table")
 
 
 class Arch(Value):
@@ -102,6 +103,23 @@ def native() -> Arch:
         have = f"{machine}, {'64' if sys.maxsize > 0xFFFFFFFF else '32'}-bit {sys.byteorder}-endian"
         raise UnsupportedError("system call table", needs="one of " + " ".join(ARCHES), have=have)
     return ARCHES[name]
+
+
+def arch(name: str) -> Arch:
+    """Give an architecture, of `ARCHES` or of `others.ARCHES`.
+
+    >>> arch("m68k").big_endian
+    True
+
+    Raises:
+        KeyError: no such architecture.
+    """
+    found = ARCHES.get(name)
+    if found is None:
+        from troth.abi import others
+
+        found = others.ARCHES[name]
+    return found
 
 
 def table(arch_name: str) -> Rows:

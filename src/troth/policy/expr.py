@@ -22,14 +22,17 @@ if TYPE_CHECKING:
     Ranges = tuple[tuple[int, int], ...]  # (first, last), ascending, neither touching nor overlapping
     Expr: TypeAlias = "Within | All | Any | Not | Cond"
 
+IP: Final = 6  # in place of an argument: the instruction pointer
+
 _OPS: Final = ("==", "!=", "<", "<=", ">", ">=")
 
 
 class Within(Value):
     """An argument, masked, is in one of the ranges.
 
-    `arg` is 0 to 5, `width` 32 or 64: how many bits of it are looked at. With 32 the upper half is
-    ignored, as the kernel ignores it when its type of the argument is an `int`. `ranges` are unsigned.
+    `arg` is 0 to 5, or `IP` for the address of the instruction after the call; `width` is 32 or 64: how many
+    bits of it are looked at. With 32 the upper half is ignored, as the kernel ignores it when its type of the
+    argument is an `int`. `ranges` are unsigned.
 
     >>> Within(1, ((0, 0),), mask=0o3).holds((0, 0o100000))
     True
@@ -43,7 +46,7 @@ class Within(Value):
     _defaults = {"mask": 0xFFFFFFFFFFFFFFFF, "width": 32}
 
     def _check(self) -> None:
-        if not 0 <= self.arg <= 5:
+        if not 0 <= self.arg <= IP:
             raise RequestError(f"argument {self.arg}: a system call has the arguments 0 to 5")
         if self.width not in (32, 64):
             raise RequestError(f"width {self.width}: an argument is compared in 32 or in 64 bits")

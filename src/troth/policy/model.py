@@ -6,9 +6,11 @@ from troth import abi
 from troth._value import Value
 from troth.abi.seccomp import RET_ALLOW, RET_ERRNO
 from troth.bpf.program import Program
+from troth.errors import RequestError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Final
 
     from troth.bpf.program import Call
@@ -122,24 +124,37 @@ class Policy(Value):
     """A total function from calls to answers.
 
     `sections` maps an architecture's name to its calls: number -> rules, of which the first that
-    applies answers; the last has no conditions. `unknown` answers numbers that are not listed,
-    `bad_arch` every call of an architecture that has no section.
+    applies answers; the last has no conditions. `unknown` answers numbers that are not listed, except where
+    `gaps` has another answer for an architecture's unlisted numbers: (first, last, answer). `bad_arch` answers
+    every call of an architecture that has no section. Sections of one AUDIT_ARCH value (x86_64 and x32) are one
+    table: their numbers differ, and the gaps of the first that is listed count.
     """
 
-    __slots__ = ("sections", "unknown", "bad_arch")
+    __slots__ = ("sections", "unknown", "bad_arch", "gaps")
     sections: dict[str, dict[int, tuple[Rule, ...]]]
     unknown: int
     bad_arch: int
+    gaps: dict[str, tuple[tuple[int, int, int], ...]]
+    _defaults = {"gaps": {}}
 
     def answer(self, call: Call) -> int:
         """What this policy answers to a call."""
-        for name, calls in self.sections.items():
-            if abi.ARCHES[name].audit == call.arch:
+        seen = (*call.args, call.ip)
+        answers = self.bad_arch
+        for name, calls in reversed(self.sections.items()):
+            if abi.arch(name).audit == call.arch:
                 for conds, answer in calls.get(call.nr, ()):
-                    if all(holds(cond, call.args) for cond in conds):
+                    if all(holds(cond, seen) for cond in conds):
                         return answer
-                return self.unknown
-        return self.bad_arch
+                answers = self.unlisted(name, call.nr)
+        return answers
+
+    def unlisted(self, arch: str, nr: int) -> int:
+        """What a section answers a number that it does not list."""
+        for first, last, answer in self.gaps.get(arch, ()):
+            if first <= nr <= last:
+                return answer
+        return self.unknown
 
     def beyond(self, older: Policy) -> Policy:
         """What this policy refuses that `older`, which stays in force, does not refuse the same way.
@@ -151,7 +166,7 @@ class Policy(Value):
         sections = {}
         for name, calls in self.sections.items():
             before = older.sections.get(name)
-            if before is None or self.unknown != older.unknown:
+            if before is None or self.unknown != older.unknown or self.gaps or older.gaps:
                 return self
             # A number that only the older one knows is unknown here, and the other way round.
             fewer = {nr: (Rule((), self.unknown),) for nr in before if nr not in calls}
@@ -160,14 +175,30 @@ class Policy(Value):
             }
         return Policy(sections, RET_ALLOW, self.bad_arch)
 
-    def compile(self, arches: tuple[str, ...] | None = None) -> Program:
+    def compile(
+        self,
+        arches: tuple[str, ...] | None = None,
+        *,
+        weights: Mapping[str, float] | None = None,
+        bit_tests: bool = True,
+    ) -> Program:
         """Compile to a filter for these architectures (all that the policy knows, unless given).
 
+        `weights` says how often calls are made, by name and in any unit; those that are not named are as rare as
+        the rarest named one. Unless given, troth's own record of common programs counts. What weighs most is
+        decided first, after what the kernel has to run the filter for at all. Without `bit_tests` the filter has
+        no `JSET`.
+
         Raises:
-            KeyError: the policy has no section for one of them.
+            RequestError: the policy has no section for an architecture, or no architecture has a call of a name.
+            UnsupportedError: the filter would be longer than the kernel takes.
         """
         from troth.policy.lower import lower
 
-        if arches is None:
-            return lower(self)
-        return lower(self.replace(sections={name: self.sections[name] for name in arches}))
+        policy = self
+        if arches is not None:
+            for name in arches:
+                if name not in self.sections:
+                    raise RequestError(f"the policy says nothing of {name}", hint="it knows " + " ".join(self.sections))
+            policy = self.replace(sections={name: self.sections[name] for name in arches})
+        return lower(policy, weights=weights, bit_tests=bit_tests)

@@ -1,0 +1,159 @@
+"""Conditions as text, in the language that `callset` reads.
+
+Law: what is written here reads back as a condition that the same calls meet.
+"""
+
+from __future__ import annotations
+
+from troth import abi
+from troth.errors import ParseError
+from troth.policy._syntax import Source
+from troth.policy.arguments import Argument, arguments, named
+from troth.policy.conditions import Conditions
+from troth.policy.expr import All, Any, Not, Within, among, complement, joined
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from troth.policy.expr import Expr, Ranges
+
+# How tightly a piece of text holds together: what binds less stands in parentheses.
+_OR, _AND, _NOT, _ATOM = range(4)
+
+_FEW_BITS: Final = 6  # of a mask: up to here, all values that can come out of it are looked at
+
+
+def describe(expr: Expr, arch: str, call: str | int) -> str:
+    """Write a condition on the arguments of one call, with the names that its kernel has for them.
+
+    >>> from troth.policy.callset import parse
+    >>> describe(parse("openat(flags & O_ACCMODE != O_RDONLY)", "x86_64").condition(257), "x86_64", "openat")
+    'flags & 3'
+
+    Raises:
+        KeyError: no such architecture, or no such call there.
+    """
+    nr = call if isinstance(call, int) else abi.numbers(arch)[call]
+    return _Writer(arch, nr).write(expr)[0]
+
+
+class _Writer:
+    def __init__(self, arch: str, nr: int) -> None:
+        self.arch = arch
+        self.nr = nr
+        self.known = arguments(arch, nr)
+
+    def write(self, expr: Expr) -> tuple[str, int]:
+        """The text of an expression, and how tightly it binds."""
+        if isinstance(expr, All | Any):
+            if not expr.terms:
+                return ("always" if isinstance(expr, All) else "never"), _ATOM
+            level, sign = (_AND, " and ") if isinstance(expr, All) else (_OR, " or ")
+            parts = list(dict.fromkeys(self.write(term) for term in expr.terms))
+            if len(parts) == 1:
+                return parts[0]
+            return sign.join(_held(part, level) for part in parts), level
+        if isinstance(expr, Not):
+            return "not " + _held(self.write(expr.term), _NOT), _NOT
+        if isinstance(expr, Within):
+            return self._within(expr)
+        arg, mask, values, negate, wide = expr
+        test = among(arg, values, mask=mask, width=64 if wide else 32)
+        if negate:
+            test = test.replace(ranges=complement(test.ranges, (1 << test.width) - 1))
+        return self._within(test)
+
+    def _within(self, test: Within) -> tuple[str, int]:
+        argument = self.known[test.arg]
+        operand = argument.name if named(self.known, argument.name) == argument else f"a{argument.index}"
+        signed = argument.signed
+        if test.width != argument.width:
+            operand, signed = f"u{test.width}({operand})", False
+        top = (1 << test.width) - 1
+        ranges, rest = test.ranges, complement(test.ranges, top)
+        if test.mask != top:
+            words = self._word(argument, test.mask, test.width, signed=False)
+            operand = f"{operand} & ({words})" if "|" in words else f"{operand} & {words}"
+            ranges, rest = _achievable(test.mask, ranges), _achievable(test.mask, rest)
+        if not ranges or not rest:
+            return ("always" if ranges else "never"), _ATOM
+        if test.mask != top and rest == ((0, 0),):
+            return operand, _ATOM
+        if _singles(rest) and (not _singles(ranges) or len(rest) < len(ranges)):
+            values = [self._word(argument, first, test.width, signed=signed) for first, _ in rest]
+            return _among(operand, values, "!=", "not in"), _ATOM
+        return self._ranges(argument, operand, ranges, test.width, signed=signed)
+
+    def _ranges(self, argument: Argument, operand: str, ranges: Ranges, width: int, *, signed: bool) -> tuple[str, int]:
+        """The operand is in one of the ranges, each as one comparison, the single values as one."""
+        turn = 1 << width - 1 if signed else 0
+        top = (1 << width) - 1
+        halves = [(max(first, low), min(last, high)) for first, last in ranges for low, high in _halves(turn, top)]
+        placed = joined([(first ^ turn, last ^ turn) for first, last in halves if first <= last], top)
+
+        def word(place: int) -> str:
+            return self._word(argument, place ^ turn, width, signed=signed)
+
+        singles = [word(first) for first, last in placed if first == last]
+        parts = [_among(operand, singles, "==", "in")] if singles else []
+        for first, last in placed:
+            if first == last:
+                continue
+            if first == 0:
+                round_ = last + 1 == turn or last & last + 1 == 0
+                parts.append(f"{operand} < {word(last + 1)}" if round_ else f"{operand} <= {word(last)}")
+            elif last == top:
+                parts.append(f"{operand} >= {word(first)}")
+            else:
+                parts.append(f"{word(first)} <= {operand} <= {word(last)}")
+        return (parts[0], _ATOM) if len(parts) == 1 else (" or ".join(parts), _OR)
+
+    def _word(self, argument: Argument, value: int, width: int, *, signed: bool) -> str:
+        """A number, by its names if they read back as the same number."""
+        number = value - (1 << width) if signed and value >> width - 1 else value
+        plain = str(number) if -1000 < number < 10 else f"{number:#x}"
+        words = _names(self.arch, self.nr, argument.index, value)
+        if not words:
+            return plain
+        try:
+            source = Source(words, "name")
+            same = Conditions(source, self.arch, "", self.known).value(source.tree) == number
+        except ParseError:
+            same = False
+        return words if same else plain
+
+
+def _names(arch: str, nr: int, index: int, value: int) -> str:
+    return ""
+
+
+def _held(part: tuple[str, int], level: int) -> str:
+    text, own = part
+    return text if own > level else f"({text})"
+
+
+def _among(operand: str, values: list[str], one: str, several: str) -> str:
+    return f"{operand} {one} {values[0]}" if len(values) == 1 else f"{operand} {several} {{{', '.join(values)}}}"
+
+
+def _singles(ranges: Ranges) -> bool:
+    return all(first == last for first, last in ranges)
+
+
+def _halves(turn: int, top: int) -> Ranges:
+    return ((0, turn - 1), (turn, top)) if turn else ((0, top),)
+
+
+def _achievable(mask: int, ranges: Ranges) -> Ranges:
+    """The ranges without numbers that the mask keeps from coming up, as far as that is easily told."""
+    if mask.bit_count() <= _FEW_BITS:
+        values, part = [], 0
+        while True:
+            values.append(part)
+            if part == mask:
+                break
+            part = part - mask & mask  # the next larger number that has no bit outside of the mask
+        return tuple((value, value) for value in values if any(low <= value <= high for low, high in ranges))
+    cut = [(first, min(last, mask)) for first, last in ranges]
+    return tuple((first, last) for first, last in cut if first < last or (first == last and not first & ~mask))

@@ -1,0 +1,222 @@
+"""Sets of numbers that are conditions on bits, said as tests: ranges, masked values, or neither of a few."""
+
+from __future__ import annotations
+
+from troth.bpf.symbolic.diagram import FALSE, TRUE
+from troth.policy.expr import ALWAYS, NEVER, All, Any, Not, Within
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from troth.bpf.symbolic import Space
+    from troth.bpf.symbolic.diagram import Cube, Diagram
+    from troth.policy.expr import Expr
+
+    Ranges = list[tuple[int, int]]
+
+# How many ranges are tried before a set is said in masked values instead.
+_MOST: Final = 256
+
+_SHORT: Final = 4  # nobody wishes for a shorter way to say this many numbers
+_MOST_PATCHES: Final = 8
+_WORTH_RAISING: Final = 3  # open bits of a masked value that is worth widening
+_SPARSE: Final = 1 / 8  # of a masked value's numbers may be exceptions
+_MASK_COST: Final = 3  # a mask takes as much to read as so many numbers
+
+
+class TooManyError(Exception):
+    """More ranges than asked for."""
+
+
+def ranges(diagram: Diagram, condition: int, bits: list[tuple[int, int]], most: int = _MOST) -> Ranges:
+    """The numbers that meet a condition, as ranges among the numbers made of these bits.
+
+    `bits` are (level, value of the bit), from the highest. Two numbers are neighbours when nothing that these
+    bits can make lies between them.
+
+    Raises:
+        TooManyError: there are more than `most`.
+    """
+    rest = [0] * (len(bits) + 1)
+    for index in reversed(range(len(bits))):
+        rest[index] = rest[index + 1] + bits[index][1]
+    found: Ranges = []
+    joinable = False
+
+    def go(node: int, index: int, prefix: int) -> None:
+        nonlocal joinable
+        if node == FALSE:
+            joinable = False
+            return
+        if node == TRUE:
+            if joinable:
+                found[-1] = (found[-1][0], prefix + rest[index])
+            else:
+                if len(found) == most:
+                    raise TooManyError
+                found.append((prefix, prefix + rest[index]))
+            joinable = True
+            return
+        level, value = bits[index]
+        if diagram.level[node] == level:
+            go(diagram.low[node], index + 1, prefix)
+            go(diagram.high[node], index + 1, prefix + value)
+        else:
+            go(node, index + 1, prefix)
+            go(node, index + 1, prefix + value)
+
+    go(condition, 0, 0)
+    return found
+
+
+def described(space: Space, arg: int, condition: int) -> Expr:
+    """Say a condition on the bits of one argument with as few tests as possible.
+
+    Exact: what is said holds for the same numbers. The upper half is not mentioned where it does not matter.
+    """
+    diagram = space.diagram
+    if condition == TRUE:
+        return ALWAYS
+    if condition == FALSE:
+        return NEVER
+    places = {space.level(2 + arg, bit): bit for bit in range(64)}
+    used = sorted(places[level] for level in diagram.support(condition))
+    width = 64 if used[-1] >= 32 else 32
+    if len(used) == width - used[0]:
+        used = list(range(width))  # `x & ~15 != 0` is `x >= 16`
+    mask = sum(1 << bit for bit in used)
+    bits = [(space.level(2 + arg, bit), 1 << bit) for bit in reversed(used)]
+    plain = _counted(diagram, condition, bits)
+    opposite = _counted(diagram, diagram.negated(condition), bits)
+    cost = 1 << 30
+    said: Expr = NEVER
+    if plain is not None:
+        said, cost = Within(arg, tuple(plain), mask, width), _cost(plain)
+    if opposite is not None and (2 * _cost(opposite) < cost or _cost(opposite) == len(opposite) < cost):
+        said, cost = Not(Within(arg, tuple(opposite), mask, width)), _cost(opposite)
+    if cost > _SHORT:
+        for other in (_masked(diagram, arg, condition, places), _patched(diagram, arg, condition, places, bits, width)):
+            if other is not None and size(other) < cost:
+                said, cost = other, size(other)
+    return said
+
+
+def _masked(diagram: Diagram, arg: int, condition: int, places: dict[int, int]) -> Expr:
+    """Alternatives under several masks: `x & 3 == 0 or x == 7` is two of them and a billion ranges."""
+    return _by_mask(arg, diagram.cover(condition, condition)[1], places)
+
+
+def _by_mask(arg: int, cubes: list[Cube], places: dict[int, int]) -> Expr:
+    found: dict[int, list[int]] = {}
+    for cube in cubes:
+        mask = sum(1 << places[level] for level in cube)
+        found.setdefault(mask, []).append(sum(1 << places[level] for level, value in cube.items() if value))
+    tests = [
+        Within(arg, tuple((value, value) for value in values), mask, 64 if mask >> 32 else 32)
+        for mask, values in sorted(found.items())
+    ]
+    return tests[0] if len(tests) == 1 else Any(tuple(tests))
+
+
+def _patched(
+    diagram: Diagram, arg: int, condition: int, places: dict[int, int], bits: list[tuple[int, int]], width: int
+) -> Expr | None:
+    """Masked values that hold nearly everywhere, without the numbers they should not hold for, and with those missed.
+
+    `x & 0xff00 == 0x5400 and x not in {0x5413, 0x5414} or x == 0x8912`: what terminal requests look like.
+    """
+    rest, rough = condition, FALSE
+    raised: list[Cube] = []
+    outside = diagram.negated(condition)
+    while rest != FALSE and len(raised) < _MOST_PATCHES:
+        cube = min(diagram.cover(rest, rest)[1], key=len)
+        if len(cube) + _WORTH_RAISING > len(bits):
+            break
+        for level in sorted(cube, reverse=True):
+            wider = {at: value for at, value in cube.items() if at != level}
+            holes = diagram.share(diagram.both(diagram.cube(wider), outside)) * 2.0 ** len(wider)
+            if holes <= _SPARSE:
+                cube = wider
+        raised.append(cube)
+        rough = diagram.either(rough, diagram.cube(cube))
+        rest = diagram.both(rest, diagram.negated(diagram.cube(cube)))
+    extra = _counted(diagram, diagram.both(rough, outside), bits)
+    missed = _counted(diagram, rest, bits)
+    if not raised or {} in raised or extra is None or missed is None:
+        return None
+    whole = sum(value for _, value in bits)
+    said = _by_mask(arg, raised, places)
+    if extra:
+        said = All((said, Not(Within(arg, tuple(extra), whole, width))))
+    if missed:
+        said = Any((said, Within(arg, tuple(missed), whole, width)))
+    return said
+
+
+def _counted(diagram: Diagram, condition: int, bits: list[tuple[int, int]]) -> Ranges | None:
+    try:
+        return ranges(diagram, condition, bits)
+    except TooManyError:
+        return None
+
+
+def _cost(found: Ranges) -> int:
+    """A range takes two numbers to say, a single number one."""
+    return sum(1 + (first != last) for first, last in found)
+
+
+def conditions(space: Space, node: int) -> Expr:
+    """Say a condition on the arguments (and the instruction pointer) in tests, argument by argument.
+
+    Each alternative is widened to all values of an argument for which it suffices, and left out where others
+    cover it, so that `a == 1 or b == 2` is said as that.
+    """
+    diagram = space.diagram
+    memo: dict[int, Expr] = {}
+
+    def go(node: int) -> Expr:
+        found = memo.get(node)
+        if found is not None:
+            return found
+        if node == TRUE:
+            return ALWAYS
+        if node == FALSE:
+            return NEVER
+        arg = (diagram.level[node] - 64) // 64
+        parts = diagram.parts(node, 64 + 64 * (arg + 1))
+        terms: list[Expr] = []
+        for rest in sorted(parts, key=lambda rest: (rest != TRUE, rest)):
+            if rest == FALSE:
+                continue
+            suffices, others = FALSE, FALSE
+            for other, values in parts.items():
+                if diagram.implies(rest, other):
+                    suffices = diagram.either(suffices, values)
+                elif diagram.implies(other, rest):
+                    others = diagram.either(others, other)
+            if others != rest:
+                terms.append(_all(described(space, arg, suffices), go(rest)))
+        found = memo[node] = terms[0] if len(terms) == 1 else Any(tuple(terms))
+        return found
+
+    return go(node)
+
+
+def _all(first: Expr, second: Expr) -> Expr:
+    """Both, without what always holds."""
+    terms: list[Expr] = []
+    for term in (first, second):
+        terms += term.terms if isinstance(term, All) else (term,)
+    return terms[0] if len(terms) == 1 else All(tuple(terms))
+
+
+def size(expr: Expr) -> int:
+    """How much there is to say: the numbers in all tests, and the masks."""
+    if isinstance(expr, Within):
+        return _cost(list(expr.ranges)) + (_MASK_COST if expr.mask != (1 << expr.width) - 1 else 0)
+    if isinstance(expr, Not):
+        return size(expr.term)
+    if isinstance(expr, All | Any):
+        return sum(size(term) for term in expr.terms)
+    return len(expr[2])
