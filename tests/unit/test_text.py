@@ -112,7 +112,7 @@ def test_calls_arguments_flags_and_answers_are_named() -> None:
         "family",
         "family != AF_NETLINK",
         "protocol",
-        "protocol > NETLINK_SOCK_DIAG",
+        "protocol > 0x4 (NETLINK_SOCK_DIAG)",
         "clone_flags, lower half",
         "clone_flags, lower half & ~CLONE_THREAD",
         "M[2] = clone_flags, lower half & ~CLONE_THREAD",

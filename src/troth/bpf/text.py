@@ -178,7 +178,10 @@ class _Reading:
             return f"architecture {'is' if sign == '==' else 'is not' if sign == '!=' else sign} {text}"
         if a.offset == OFFSET_NR and a.mask == _U32:
             return self._number_condition(sign, number)
-        return f"{self._known(a)} {sign} {self._value(a, number)}"
+        text = self._value(a, number)
+        if sign not in ("==", "!=") and not text[:1].isdigit():
+            text = f"{number:#x} ({text})"
+        return f"{self._known(a)} {sign} {text}"
 
     def _number_condition(self, sign: str, number: int) -> str:
         names = sorted({_call_name(arch, number) for arch in _archs(self.state)} - {""})
