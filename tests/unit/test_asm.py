@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import re
+from pathlib import Path
 
 import pytest
 from bpf_programs import PROGRAMS, valid
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from troth.bpf.asm import assemble
 from troth.bpf.disasm import disassemble
+from troth.bpf.opcodes import OPCODES
 from troth.bpf.program import MAX_INSNS, Program
 from troth.errors import ParseError
 
@@ -127,3 +130,15 @@ def test_a_mistake_is_said_with_its_line_and_a_hint(text: str, where: str, probl
     assert raised.value.where == where
     assert problem in raised.value.problem
     assert hint in raised.value.hint
+
+
+def test_every_instruction_of_the_reference_assembles_and_every_instruction_is_there() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/reference/bpf.md").read_text("utf-8")
+    rows = [
+        line.split("|")[1] for line in page.partition("| instruction |")[2].splitlines()[2:] if line.startswith("|")
+    ]
+    shown = [text for row in rows[: rows.index(" `.insn 0x16, 0, 0, 0x5` ") + 1] for text in re.findall("`(.*?)`", row)]
+    codes = set()
+    for text in shown:
+        codes.add(assemble(f"{text}\nL: ret #0").insns[0][0])
+    assert codes == set(OPCODES)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from troth import abi
-from troth.abi import seccomp, words
+from troth.abi import others, seccomp, words
 from troth.abi.words import _table
 from troth.errors import ParseError
 
@@ -23,7 +23,7 @@ NUMBERS = st.one_of(
     st.integers(1, 2000).map(lambda back: U32 + 1 - back),
 )
 CALLS = st.sampled_from(sorted({call for row in _table.ARGUMENTS for call in row[0].split()} | {"read", "nosuchcall"}))
-ARCHES = st.sampled_from(sorted(abi.ARCHES))
+ARCHES = st.sampled_from(sorted(abi.ARCHES | others.ARCHES))
 
 
 @given(ARCHES, CALLS, st.integers(0, 5), NUMBERS, st.dictionaries(st.integers(0, 5), NUMBERS, max_size=2))
@@ -178,3 +178,17 @@ def test_an_errno_has_the_number_of_its_architecture() -> None:
     assert words.answer(0x00050000 | 38) == "ERRNO(ENOSYS)"
     assert words.answer(0x00050000 | 89, "mips64el") == "ERRNO(ENOSYS)"
     assert words.answer_value("ERRNO(ENOSYS)", "mips64el") == 0x00050000 | 89
+
+
+def test_architectures_without_tables_of_arguments_have_names_and_errnos_where_these_are_known() -> None:
+    assert words.arch_words(0x80000008) == "mips64"
+    assert words.call_number("ppc", "openat") == 286
+    assert words.call_name("s390", 5) == "open"
+    assert words.answer(0x50059, "mips") == "ERRNO(ENOSYS)"
+    assert words.answer(0x50026, "m68k") == "ERRNO(ENOSYS)"
+    assert words.answer(0x50026, "parisc") == "ERRNO(38)", "errnos of parisc are its own"
+    assert words.argument("ppc", "openat", 2, 1) == "1"
+    assert words.constant("O_DIRECTORY", "ppc64") == words.constant("O_DIRECTORY", "ppc64le")
+    for text, arch in (("O_DIRECTORY", "m68k"), ("EPERM", "parisc")):
+        with pytest.raises(ParseError, match=f"`{text}` on {arch} is not known"):
+            words.constant(text, arch)

@@ -184,7 +184,7 @@ class _Reading:
         return f"{self._known(a)} {sign} {text}"
 
     def _number_condition(self, sign: str, number: int) -> str:
-        names = sorted({_call_name(arch, number) for arch in _archs(self.state)} - {""})
+        names = sorted({words.call_name(arch, number) for arch in _archs(self.state)} - {""})
         text = " or ".join(names) if 0 < len(names) <= 2 else ""
         if sign in ("==", "!="):
             return f"call {'is' if sign == '==' else 'is not'} {text or number}"
@@ -257,7 +257,9 @@ class _Reading:
 def _archs(state: State) -> list[str]:
     """The architectures of the calls that get here, by name; empty when any may."""
     audits = {audit for audit, _, _ in state.calls}
-    return [] if None in audits else [known.name for known in abi.ARCHES.values() if known.audit in audits]
+    if None in audits:
+        return []
+    return [known.name for audit in audits if audit is not None for known in words.arches(audit)]
 
 
 def _subjects(state: State) -> list[tuple[str, str]] | None:
@@ -266,7 +268,7 @@ def _subjects(state: State) -> list[tuple[str, str]] | None:
     for audit, first, last in state.calls:
         if audit is None or first != last:
             return None
-        names = [(known.name, _call_name(known.name, first)) for known in abi.ARCHES.values() if known.audit == audit]
+        names = [(known.name, words.call_name(known.name, first)) for known in words.arches(audit)]
         named = [(arch, name) for arch, name in names if name]
         if not named:
             return None
@@ -275,11 +277,9 @@ def _subjects(state: State) -> list[tuple[str, str]] | None:
 
 
 @lru_cache(maxsize=4096)
-def _call_name(arch: str, number: int) -> str:
-    return abi.names(arch).get(number, "")
-
-
-@lru_cache(maxsize=4096)
 def _argument(arch: str, call: str, index: int) -> tuple[str, str]:
-    args = abi.syscall(arch, call).args
+    try:
+        args = abi.syscall(arch, call).args
+    except KeyError:  # an architecture whose calls' arguments are not known
+        return "", ""
     return args[index] if index < len(args) else ("", "")

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from troth import abi
-from troth.abi import flags, seccomp
+from troth.abi import flags, others, seccomp
 from troth.abi.words._table import ARGUMENTS, DIRECTORIES, OCTAL, OWN, VOCABULARIES
 from troth.errors import ParseError
 
@@ -24,12 +24,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Final
 
-__all__ = ("answer", "answer_value", "arch", "arch_words", "argument", "call_number", "constant", "mask", "nearest")
+__all__ = (
+    "answer", "answer_value", "arch", "arch_words", "arches", "argument", "call_name", "call_number", "constant",
+    "mask", "nearest",
+)  # fmt: skip
 
 _U32: Final = 0xFFFFFFFF
 _U64: Final = 0xFFFFFFFFFFFFFFFF
 _NARROW: Final = frozenset({"i32", "u32"})
 _WHATEVER_ARCH: Final = "x86_64"  # errnos and most constants are the same on all but mips
+
+_ARCHES: Final = abi.ARCHES | others.ARCHES
+# Architectures without tables of their own, and those whose constants, or at least errnos, hold there too:
+# the other byte order of the same headers; asm-generic/errno.h and arch/mips/include/uapi/asm/errno.h.
+_SAME_CONSTANTS: Final = {"mips64": "mips64el", "ppc64": "ppc64le"}
+_SAME_ERRNOS: Final = {
+    "mips": "mips64el", "mipsel": "mips64el", "mips64": "mips64el", "mips64n32": "mips64el", "mipsel64n32": "mips64el",
+    "m68k": "x86_64", "ppc": "ppc64le", "ppc64": "ppc64le", "s390": "s390x", "sh": "x86_64", "sheb": "x86_64",
+}  # fmt: skip
 
 # The action bits of an answer and its word; `TRACE` and `TRAP` alone mean data 0.
 _ACTIONS: Final = {value: name.upper() for value, name in seccomp.ACTIONS.items()}
@@ -72,20 +84,22 @@ def answer_value(text: str, arch: str = _WHATEVER_ARCH) -> int:
     if word[:1].isdigit():
         raw = _integer(text.strip(), text)
         if not 0 <= raw <= _U32:
-            raise ParseError(text, "an answer has 32 bits")
+            raise ParseError(_short(text), "an answer has 32 bits")
         return raw
     if word not in _BY_WORD:
-        raise ParseError(text, f"unknown answer `{word}`", hint=nearest(word, _BY_WORD, "answer"))
+        raise ParseError(_short(text), f"unknown answer `{_short(word)}`", hint=nearest(word, _BY_WORD, "answer"))
     if not bracket:
         if word == "ERRNO":
-            raise ParseError(text, "`ERRNO` needs an error number", hint="write `ERRNO(EPERM)`")
+            raise ParseError(_short(text), "`ERRNO` needs an error number", hint="write `ERRNO(EPERM)`")
         return _BY_WORD[word]
     inside, closing, after = rest.partition(")")
     if not closing or after.strip():
-        raise ParseError(text, "the bracket does not close the answer", hint=f"write `{word}({inside or 1})`")
+        raise ParseError(
+            _short(text), "the bracket does not close the answer", hint=f"write `{word}({_short(inside) or 1})`"
+        )
     data = constant(inside.strip().upper() if not inside.strip()[:1].isdigit() else inside.strip(), arch)
     if not 0 <= data <= 0xFFFF:
-        raise ParseError(text, f"the data of an answer has 16 bits, {data} does not fit")
+        raise ParseError(_short(text), f"the data of an answer has 16 bits, {data} does not fit")
     return _BY_WORD[word] | data
 
 
@@ -144,7 +158,7 @@ def constant(text: str, arch: str) -> int:
         ParseError: a part is neither; the hint has the nearest name.
         KeyError: no such architecture.
     """
-    abi.ARCHES[arch]
+    _ARCHES[arch]
     inner = text.strip()
     if inner.startswith("~"):
         rest = inner[1:].strip()
@@ -164,13 +178,25 @@ def call_number(arch: str, name: str) -> int:
         ParseError: there is none of that name; the hint has the nearest.
         KeyError: no such architecture.
     """
-    numbers = abi.numbers(arch)
+    numbers = others.numbers(arch)
     if name in numbers:
         return numbers[name]
-    other = [other for other in abi.ARCHES if name in abi.numbers(other)]
+    other = [other for other in _ARCHES if name in others.numbers(other)]
     if other:
-        raise ParseError(name, f"{arch} has no system call `{name}`", hint=f"{' '.join(other)} have it")
-    raise ParseError(name, f"unknown system call `{name}`", hint=nearest(name, numbers, "system call"))
+        raise ParseError(_short(name), f"{arch} has no system call `{_short(name)}`", hint=f"{' '.join(other)} have it")
+    raise ParseError(_short(name), f"unknown system call `{_short(name)}`", hint=nearest(name, numbers, "system call"))
+
+
+def call_name(arch: str, number: int) -> str:
+    """Name the system call of a number; empty when there is none.
+
+    >>> call_name("x86_64", 257), call_name("x86_64", 9999)
+    ('openat', '')
+
+    Raises:
+        KeyError: no such architecture.
+    """
+    return others.names(arch).get(number, "")
 
 
 def arch(name: str) -> abi.Arch:
@@ -179,10 +205,10 @@ def arch(name: str) -> abi.Arch:
     Raises:
         ParseError: troth has no table for it; the hint has the nearest name, or all.
     """
-    if name in abi.ARCHES:
-        return abi.ARCHES[name]
-    hint = nearest(name, abi.ARCHES, "architecture") or f"known are {' '.join(abi.ARCHES)}"
-    raise ParseError(name, f"unknown architecture `{name}`", hint=hint)
+    if name in _ARCHES:
+        return _ARCHES[name]
+    hint = nearest(name, _ARCHES, "architecture") or f"known are {' '.join(_ARCHES)}"
+    raise ParseError(_short(name), f"unknown architecture `{_short(name)}`", hint=hint)
 
 
 def arch_words(audit: int) -> str:
@@ -190,21 +216,32 @@ def arch_words(audit: int) -> str:
 
     x86_64 and x32 share a value, which is called by the first's name.
 
-    >>> arch_words(0xC000003E), arch_words(0x80000008), arch_words(5)
-    ('x86_64', 'AUDIT_ARCH_MIPS64', '0x5')
+    >>> arch_words(0xC000003E), arch_words(0xC0009026), arch_words(6)
+    ('x86_64', 'AUDIT_ARCH_ALPHA', '0x6')
     """
     return _audit_names().get(audit, f"{audit:#x}")
+
+
+def arches(audit: int) -> tuple[abi.Arch, ...]:
+    """Give the architectures that an AUDIT_ARCH_* value stands for; none, one, or two.
+
+    >>> [found.name for found in arches(0xC000003E)]
+    ['x86_64', 'x32']
+    """
+    return tuple(known for known in _ARCHES.values() if known.audit == audit)
 
 
 @lru_cache(maxsize=1)
 def _audit_names() -> dict[int, str]:
     header = {value: name for name, value in flags.names("AUDIT_ARCH_", _WHATEVER_ARCH).items()}
-    return header | {known.audit: known.name for known in reversed(abi.ARCHES.values())}
+    return header | {known.audit: known.name for known in reversed(_ARCHES.values())}
 
 
 @lru_cache(maxsize=16)
 def _errnos(arch: str) -> dict[int, str]:
-    return dict(_select(arch, "E* -EPOLL* -EFD_* -EMT_* -EWOULDBLOCK -EDEADLOCK"))
+    _ARCHES[arch]
+    source = arch if arch in abi.ARCHES else _SAME_ERRNOS.get(arch, "")
+    return dict(_select(source, "E* -EPOLL* -EFD_* -EMT_* -EWOULDBLOCK -EDEADLOCK")) if source else {}
 
 
 @lru_cache(maxsize=4096)
@@ -342,10 +379,17 @@ def _number(value: int, *, octal: bool = False) -> str:
 
 
 def _value(name: str, arch: str) -> int:
-    try:
-        return flags.value(name, arch)
-    except KeyError:
+    """The value of one name; KeyError when there is none, or none is known on that architecture."""
+    if name in OWN:
         return OWN[name]
+    if arch not in abi.ARCHES:
+        if name.startswith("AUDIT_ARCH_"):
+            arch = _WHATEVER_ARCH
+        elif name in _errnos(arch).values():
+            arch = _SAME_ERRNOS[arch]
+        else:
+            arch = _SAME_CONSTANTS[arch]
+    return flags.value(name, arch)
 
 
 def _integer(text: str, whole: str) -> int:
@@ -357,7 +401,7 @@ def _integer(text: str, whole: str) -> int:
             return sign * int(digits, 8)
         return sign * int(digits, 0)
     except ValueError:
-        raise ParseError(whole, f"`{text}` is not a number") from None
+        raise ParseError(_short(whole), f"`{_short(text)}` is not a number") from None
 
 
 def _union(text: str, whole: str, arch: str) -> int:
@@ -370,9 +414,13 @@ def _union(text: str, whole: str, arch: str) -> int:
         try:
             value |= _value(part, arch)
         except KeyError:
-            known = flags.names(part[:1], arch) if part else {}
+            if arch not in abi.ARCHES and arch not in _SAME_CONSTANTS:
+                raise ParseError(
+                    _short(whole), f"the value of `{_short(part)}` on {arch} is not known", hint="write it"
+                ) from None
+            known = flags.names(part[:1], _SAME_CONSTANTS.get(arch, arch)) if part else {}
             hint = nearest(part, [*known, *OWN], "constant") if part else "write a number or a name"
-            raise ParseError(whole, f"unknown constant `{part}`", hint=hint) from None
+            raise ParseError(_short(whole), f"unknown constant `{_short(part)}`", hint=hint) from None
     return value
 
 
@@ -386,3 +434,8 @@ def nearest(word: str, known: Iterable[str], what: str) -> str:
 
     close = difflib.get_close_matches(word[:60], list(known), n=1)
     return f"the closest {what} is `{close[0]}`" if close else ""
+
+
+def _short(text: str) -> str:
+    """A text as a message may show it: hostile input is cut."""
+    return text if len(text) <= 60 else text[:57] + "..."
