@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _U32: Final = 0xFFFFFFFF
 _MAX_ERRNO: Final = 4095  # include/linux/err.h; kernel/seccomp.c:__seccomp_filter() @v6.18 cuts larger ones to it
+_X32_BIT: Final = 0x40000000  # arch/x86/include/uapi/asm/unistd.h
 _NAMED_CALLS: Final = 4  # more names say less than a number
 
 # What an operator is when a comparison is written as its contrary.
@@ -187,12 +188,15 @@ class _Reading:
         names = sorted({words.call_name(arch, number) for arch in _archs(self.state)} - {""})
         text = " or ".join(names) if 0 < len(names) <= 2 else ""
         if sign in ("==", "!="):
-            return f"call {'is' if sign == '==' else 'is not'} {text or number}"
+            plain = str(number if number <= 0x7FFFFFFF else number - (1 << 32))
+            return f"call {'is' if sign == '==' else 'is not'} {text or plain}"
+        if number == _X32_BIT:
+            text = "x32"
         return f"number {sign} {number:#x}" + (f" ({text})" if text else "")
 
     def _bits(self, a: Known | None, operand: Known | None) -> str:
         if a is not None and a.value is None and operand is not None and operand.value is not None:
-            if a.offset == OFFSET_NR and operand.value == 0x40000000:
+            if a.offset == OFFSET_NR and operand.value == _X32_BIT:
                 return "number & 0x40000000 (x32)"
             return self._known(Known(offset=a.offset, mask=a.mask & operand.value))
         return f"{self._known(a)} & {self._known(operand, 'X')}"
@@ -211,12 +215,13 @@ class _Reading:
         if field != "args":
             whole = {"nr": "number of the call", "arch": "architecture", "ip": "instruction pointer"}[field]
             return whole if field != "ip" else f"{whole}, {self._half(offset)} half"
-        names = {_argument(arch, call, index) for arch, call in self.subjects or ()}
-        name, kind = names.pop() if len(names) == 1 else ("", "")
-        name = name or f"argument {index}"
-        if kind in ("i32", "u32") and self._half(offset) == "lower":
+        found = [_argument(arch, call, index) for arch, call in self.subjects or ()]
+        names = {name for name, _ in found}
+        name = names.pop() if len(names) == 1 else ""
+        # Where the kernel reads 32 bits on all ways, the lower half is the argument.
+        if name and self._half(offset) == "lower" and all(kind in ("i32", "u32") for _, kind in found):
             return name
-        return f"{name}, {self._half(offset)} half"
+        return f"{name or f'argument {index}'}, {self._half(offset)} half"
 
     def _half(self, offset: int) -> str:
         return "upper" if places.is_high(offset, big_endian=self.big_endian) else "lower"
