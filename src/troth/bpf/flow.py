@@ -8,8 +8,7 @@ given no state is never reached. It is for words; `troth.proof` is exact.
 
 from __future__ import annotations
 
-from troth.bpf.disasm import successors
-from troth.bpf.opcodes import CONDITIONAL, NUMBER, OPCODES, USES_K
+from troth.bpf.opcodes import CONDITIONAL, NUMBER, OPCODES, USES_K, successors
 from troth.bpf.program import (
     DATA_SIZE,
     JA,

@@ -7,8 +7,8 @@ comparison a way is shows in its label and its line, and in the colour besides.
 from __future__ import annotations
 
 from troth.abi import seccomp, words
-from troth.bpf.disasm import Listing, successors
-from troth.bpf.opcodes import CONDITIONAL
+from troth.bpf.disasm import Listing
+from troth.bpf.opcodes import CONDITIONAL, successors
 from troth.bpf.program import JA, RET_A, RET_K, Program
 from troth.bpf.text import comments
 

@@ -78,11 +78,6 @@ def comments(program: Program, *, big_endian: bool, contrary: Container[int] = (
     return found
 
 
-def condition(insn: Insn, state: State, *, big_endian: bool) -> str:
-    """Say when a comparison holds."""
-    return _Reading(state, big_endian).condition(insn, contrary=False)
-
-
 def answer_words(raw: int, arch: str = "x86_64") -> str:
     """Say what an answer does to the call.
 
@@ -230,7 +225,8 @@ class _Reading:
         field, index, _ = places.word(held.offset)
         if field == "args" and self._half(held.offset) == "lower":
             texts = {
-                words.mask(arch, call, index, held.mask, known=self._others()) for arch, call in self.subjects or ()
+                words.mask(arch, call, index, held.mask, known=self._others(), width=32)
+                for arch, call in self.subjects or ()
             }
             if len(texts) == 1:
                 text = texts.pop()
