@@ -202,7 +202,7 @@ class Solver:
         merged: dict[int, tuple[str, dict[int, tuple[Rule, ...]]]] = {}
         for name, calls in policy.sections.items():
             first, known = merged.setdefault(abi.arch(name).audit, (name, {}))
-            merged[abi.arch(name).audit] = (first, {**calls, **known})
+            merged[abi.arch(name).audit] = (first, {**known, **calls})
         raw = self._number(policy.bad_arch)
         for audit, (name, calls) in merged.items():
             section = self._number(policy.unknown)
