@@ -28,6 +28,9 @@ class Builder:
         self._reversed: list[Insn] = []
         self._known: dict[tuple[int, ...], int] = {}
 
+    def __len__(self) -> int:
+        return len(self._reversed)
+
     def answer(self, raw: int) -> int:
         """Return this value to the kernel."""
         return self._shared((RET_K, raw), (RET_K, 0, 0, raw))

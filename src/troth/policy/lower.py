@@ -9,115 +9,130 @@ answers those from a bitmap (kernel/seccomp.c:seccomp_cache_prepare() @v5.11) an
 from __future__ import annotations
 
 from troth import abi
-from troth.abi.seccomp import HOT
+from troth.abi.seccomp import HOT, RET_ALLOW
 from troth.bpf.build import Builder
-from troth.bpf.program import OFFSET_ARCH, OFFSET_ARGS, OFFSET_IP, OFFSET_NR
+from troth.bpf.program import MAX_INSNS, OFFSET_ARCH, OFFSET_ARGS, OFFSET_IP, OFFSET_NR
+from troth.errors import RequestError, UnsupportedError
+from troth.policy.search import search
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Final
 
     from troth.bpf.program import Program
+    from troth.policy.emit import Emitter
     from troth.policy.model import Cond, Policy, Rule
 
     Leaf = tuple[Rule, ...] | int
 
 _LOW: Final = 0xFFFFFFFF
 
+# Weights: of what is checked by rank among the calls that programs make most (`abi.seccomp.HOT`), of what is
+# checked besides, of a range that is refused, of one that the kernel allows from its bitmap.
+_WEIGHTS: Final = {name: {nr: 12 / (rank + 3) for rank, nr in enumerate(hot)} for name, hot in HOT.items()}
+_CHECKED: Final = 1.0
+_REFUSED: Final = 0.1
+_ALLOWED: Final = 0.02
 
-def lower(policy: Policy) -> Program:
-    """Compile; the architecture is checked before any number is looked at."""
+
+def lower(policy: Policy, *, weights: Mapping[str, float] | None = None, bit_tests: bool = True) -> Program:
+    """Compile; the architecture is checked before any number is looked at.
+
+    See `Policy.compile`. Without `bit_tests` the filter has no `JSET`, which some simulators do not know.
+    """
     build = Builder()
-    bad = build.answer(policy.bad_arch)
-    gate = bad
-    for name in reversed(policy.sections):
-        section = _section(build, name, policy)
-        gate = build.if_equal(abi.arch(name).audit, section, gate)
-    return build.program(build.load(OFFSET_ARCH, gate))
+    weigh = _WEIGHTS if weights is None else _named(weights, policy)
+    sizes: dict[str, int] = {}
+    gate = build.answer(policy.bad_arch)
+    groups: dict[int, list[str]] = {}
+    for name in policy.sections:
+        groups.setdefault(abi.arch(name).audit, []).append(name)
+    for audit, names in reversed(groups.items()):
+        before = len(build)
+        gate = build.if_equal(audit, _section(build, names, policy, weigh, bit_tests=bit_tests), gate)
+        sizes[" and ".join(names)] = len(build) - before
+    start = build.load(OFFSET_ARCH, gate)
+    if len(build) > MAX_INSNS:
+        raise UnsupportedError(
+            f"a filter of {len(build)} instructions",
+            needs=f"at most {MAX_INSNS}",
+            have=", ".join(f"{count} for {names}" for names, count in reversed(sizes.items())),
+            hint="compile for fewer architectures, or install several filters",
+        )
+    return build.program(start)
 
 
-def _section(build: Builder, name: str, policy: Policy) -> int:
-    """Everything of one architecture; expects nothing in A."""
-    arch = abi.arch(name)
-    calls = policy.sections[name]
-    writer = _Arguments(build, big_endian=arch.big_endian, bits=arch.bits)
-    hot = [(nr, calls[nr]) for nr in HOT.get(name, ()) if len(calls.get(nr, ())) > 1]
-    skip = {nr for nr, _ in hot}
-    segments = _segments(calls, policy.unknown, skip)
-    if policy.gaps.get(name):
-        segments = _with_gaps(segments, calls, policy, name)
-    place = _search(build, segments, writer, 0, len(segments))
-    for nr, rules in reversed(hot):
-        place = build.if_equal(nr, writer.leaf(rules), place)
-    return build.load(OFFSET_NR, place)
+def _section(
+    build: Builder, names: list[str], policy: Policy, weights: Mapping[str, dict[int, float]], *, bit_tests: bool
+) -> int:
+    """Everything of one AUDIT_ARCH value, which x86_64 and x32 have in common; expects nothing in A."""
+    calls: dict[int, tuple[Rule, ...]] = {}
+    weigh: dict[int, float] = {}
+    for name in names:
+        calls.update(policy.sections[name])
+        weigh.update(weights.get(name, {}))
+    segments = _segments(calls, policy, names[0])
+    writer = _Arguments(build, big_endian=abi.arch(names[0]).big_endian, bit_tests=bit_tests)
+    return build.load(OFFSET_NR, search(build, segments, _weights(segments, weigh), writer.leaf))
 
 
-def _segments(calls: dict[int, tuple[Rule, ...]], unknown: int, skip: set[int]) -> list[tuple[int, Leaf]]:
-    """Ranges of numbers with one answer: (first number, answer); a hot number joins either neighbour."""
-    segments: list[tuple[int, Leaf]] = [(0, unknown)]
-    following = 0
-    for nr in sorted(calls):
-        if nr in skip:
-            following += nr == following
-            continue
-        if nr != following and segments[-1][1] != unknown:
-            segments.append((following, unknown))
-        rules = calls[nr]
-        leaf: Leaf = rules[0][1] if len(rules) == 1 else rules
-        if segments[-1][1] != leaf:
-            if segments[-1][0] == nr:
-                segments.pop()
-            if not segments or segments[-1][1] != leaf:
-                segments.append((nr, leaf))
-        following = nr + 1
-    if segments[-1][1] != unknown:
-        segments.append((following, unknown))
+def _named(weights: Mapping[str, float], policy: Policy) -> dict[str, dict[int, float]]:
+    """Weights by architecture and number, on the scale of `_CHECKED` for the lightest."""
+    from troth.abi.others import numbers
+
+    tables = {name: numbers(name) for name in policy.sections}
+    for call, weight in weights.items():
+        if weight <= 0:
+            raise RequestError(f"weight {weight} of `{call}`: it is how often a call is made, above 0")
+        if not any(call in table for table in tables.values()):
+            raise RequestError(f"a weight is given for `{call}`, which none of {' '.join(tables)} has")
+    scale = _CHECKED / min(weights.values(), default=1)
+    return {
+        name: {table[call]: weight * scale for call, weight in weights.items() if call in table}
+        for name, table in tables.items()
+    }
+
+
+def _segments(calls: dict[int, tuple[Rule, ...]], policy: Policy, name: str) -> list[tuple[int, Leaf]]:
+    """Ranges of numbers with one answer: (first number, answer)."""
+    gaps = policy.gaps.get(name, ())
+    edges = {0, *calls, *[nr + 1 for nr in calls]}
+    for first, last, _ in gaps:
+        edges |= {first, last + 1}
+    unknown = policy.unknown
+    segments: list[tuple[int, Leaf]] = []
+    leaf: Leaf
+    for nr in sorted(edges):
+        rules = calls.get(nr)
+        if rules is not None:
+            leaf = rules[0][1] if len(rules) == 1 else rules
+        else:
+            leaf = policy.unlisted(name, nr) if gaps else unknown
+        if not segments or segments[-1][1] != leaf:
+            segments.append((nr, leaf))
+    if segments[-1][0] > _LOW:
+        segments.pop()
     return segments
 
 
-def _with_gaps(
-    segments: list[tuple[int, Leaf]], calls: dict[int, tuple[Rule, ...]], policy: Policy, name: str
-) -> list[tuple[int, Leaf]]:
-    """The same segments, with what the gaps of the section answer for unlisted numbers."""
-    edges = {first for first, _ in segments} | set(calls) | {nr + 1 for nr in calls}
-    for first, last, _ in policy.gaps[name]:
-        edges |= {first, last + 1}
-    found: list[tuple[int, Leaf]] = []
-    at = 0
-    for edge in sorted(edge for edge in edges if edge <= _LOW):
-        while at + 1 < len(segments) and segments[at + 1][0] <= edge:
-            at += 1
-        leaf = segments[at][1] if edge in calls else policy.unlisted(name, edge)
-        if not found or found[-1][1] != leaf:
-            found.append((edge, leaf))
-    return found
-
-
-def _search(build: Builder, segments: list[tuple[int, Leaf]], writer: _Arguments, low: int, high: int) -> int:
-    """A balanced search tree over segments `low` up to `high`; expects the number in A."""
-    if high - low == 1:
-        return writer.leaf(segments[low][1])
-    if (
-        high - low == 3
-        and segments[low][1] == segments[low + 2][1]
-        and segments[low + 1][0] + 1 == segments[low + 2][0]
-    ):
-        yes = writer.leaf(segments[low + 1][1])
-        return build.if_equal(segments[low + 1][0], yes, writer.leaf(segments[low][1]))
-    middle = (low + high) // 2
-    upper = _search(build, segments, writer, middle, high)
-    return build.if_at_least(segments[middle][0], upper, _search(build, segments, writer, low, middle))
+def _weights(segments: list[tuple[int, Leaf]], weigh: dict[int, float]) -> list[float]:
+    """How often the kernel runs the filter for a segment: hardly ever for what it allows from its bitmap."""
+    return [
+        weigh.get(first, _CHECKED) if isinstance(leaf, tuple) else _ALLOWED if leaf == RET_ALLOW else _REFUSED
+        for first, leaf in segments
+    ]
 
 
 class _Arguments:
     """Writes the checks of arguments of one architecture."""
 
-    def __init__(self, build: Builder, *, big_endian: bool, bits: int) -> None:
+    def __init__(self, build: Builder, *, big_endian: bool, bit_tests: bool) -> None:
         self._build = build
         self._low, self._high = (4, 0) if big_endian else (0, 4)
-        self._bits = bits
+        self._bit_tests = bit_tests
         self._leaves: dict[int, int] = {}  # by identity: hashing rules costs more than writing them twice
+        self._emitter: Emitter | None = None
 
     def leaf(self, leaf: Leaf) -> int:
         """An answer, or the rules that decide it."""
@@ -125,9 +140,20 @@ class _Arguments:
             return self._build.answer(leaf)
         place = self._leaves.get(id(leaf))
         if place is None:
-            memo: dict[tuple[int, int, tuple[int, int] | None], int] = {}
-            place = self._leaves[id(leaf)] = self._rule(leaf, 0, 0, None, memo)
+            if self._bit_tests and all(isinstance(cond, tuple) for conds, _ in leaf for cond in conds):
+                memo: dict[tuple[int, int, tuple[int, int] | None], int] = {}
+                place = self._rule(leaf, 0, 0, None, memo)
+            else:
+                place = self._expressions().rules(leaf)
+            self._leaves[id(leaf)] = place
         return place
+
+    def _expressions(self) -> Emitter:
+        if self._emitter is None:
+            from troth.policy.emit import Emitter
+
+            self._emitter = Emitter(self._build, big_endian=self._high == 0, bit_tests=self._bit_tests)
+        return self._emitter
 
     def _rule(
         self,
@@ -145,7 +171,7 @@ class _Arguments:
         place = memo.get(key)
         if place is None:
             place = memo[key] = self._cond(
-                conds[step],  # type: ignore[arg-type]  # only Cond so far
+                conds[step],  # type: ignore[arg-type]  # `leaf` has seen that all are tuples
                 loaded,
                 lambda held: self._rule(rules, index, step + 1, held, memo),
                 lambda held: self._rule(rules, index + 1, 0, held, memo),
@@ -164,7 +190,7 @@ class _Arguments:
         if negate:
             holds, fails = fails, holds
         low = OFFSET_ARGS + 8 * arg + self._low if arg < 6 else OFFSET_IP + self._low
-        if wide and self._bits == 64:
+        if wide:
             # Values of pointers and longs: NULL and small numbers, so the upper half decides first.
             upper = low - self._low + self._high
             place = fails(None)
@@ -173,10 +199,6 @@ class _Arguments:
                 inner = self._values(lows, holds(None), fails(None))
                 place = build.if_equal(high, self._fetch(low, mask & _LOW, None, inner), place)
             return self._fetch(upper, mask >> 32 & _LOW, None, place)
-        if wide:
-            # A 32-bit architecture's arguments arrive with their upper halves clear.
-            values = tuple(value for value in values if value <= _LOW)
-            mask &= _LOW
         if len(values) == 1 and mask != _LOW:
             value = values[0]
             if value == 0 or (value == mask and mask & (mask - 1) == 0):

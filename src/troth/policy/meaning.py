@@ -67,7 +67,7 @@ def function(space: Space, policy: Policy) -> int:
     merged: dict[int, tuple[str, dict[int, tuple[Rule, ...]]]] = {}
     for name, calls in policy.sections.items():
         first, known = merged.setdefault(abi.arch(name).audit, (name, {}))
-        merged[abi.arch(name).audit] = (first, {**calls, **known})
+        merged[abi.arch(name).audit] = (first, {**known, **calls})
     for audit, (name, calls) in merged.items():
         tables[audit] = _section(space, policy, name, calls)
     found = diagram.end(policy.bad_arch)

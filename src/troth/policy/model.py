@@ -6,9 +6,11 @@ from troth import abi
 from troth._value import Value
 from troth.abi.seccomp import RET_ALLOW, RET_ERRNO
 from troth.bpf.program import Program
+from troth.errors import RequestError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Final
 
     from troth.bpf.program import Call
@@ -173,14 +175,30 @@ class Policy(Value):
             }
         return Policy(sections, RET_ALLOW, self.bad_arch)
 
-    def compile(self, arches: tuple[str, ...] | None = None) -> Program:
+    def compile(
+        self,
+        arches: tuple[str, ...] | None = None,
+        *,
+        weights: Mapping[str, float] | None = None,
+        bit_tests: bool = True,
+    ) -> Program:
         """Compile to a filter for these architectures (all that the policy knows, unless given).
 
+        `weights` says how often calls are made, by name and in any unit; those that are not named are as rare as
+        the rarest named one. Unless given, troth's own record of common programs counts. What weighs most is
+        decided first, after what the kernel has to run the filter for at all. Without `bit_tests` the filter has
+        no `JSET`.
+
         Raises:
-            KeyError: the policy has no section for one of them.
+            RequestError: the policy has no section for an architecture, or no architecture has a call of a name.
+            UnsupportedError: the filter would be longer than the kernel takes.
         """
         from troth.policy.lower import lower
 
-        if arches is None:
-            return lower(self)
-        return lower(self.replace(sections={name: self.sections[name] for name in arches}))
+        policy = self
+        if arches is not None:
+            for name in arches:
+                if name not in self.sections:
+                    raise RequestError(f"the policy says nothing of {name}", hint="it knows " + " ".join(self.sections))
+            policy = self.replace(sections={name: self.sections[name] for name in arches})
+        return lower(policy, weights=weights, bit_tests=bit_tests)

@@ -70,7 +70,7 @@ def ranges(diagram: Diagram, condition: int, bits: list[tuple[int, int]], most: 
     return found
 
 
-def test(space: Space, arg: int, condition: int) -> Expr:
+def described(space: Space, arg: int, condition: int) -> Expr:
     """Say a condition on the bits of one argument with as few tests as possible.
 
     Exact: what is said holds for the same numbers. The upper half is not mentioned where it does not matter.
@@ -83,6 +83,8 @@ def test(space: Space, arg: int, condition: int) -> Expr:
     places = {space.level(2 + arg, bit): bit for bit in range(64)}
     used = sorted(places[level] for level in diagram.support(condition))
     width = 64 if used[-1] >= 32 else 32
+    if len(used) == width - used[0]:
+        used = list(range(width))  # `x & ~15 != 0` is `x >= 16`
     mask = sum(1 << bit for bit in used)
     bits = [(space.level(2 + arg, bit), 1 << bit) for bit in reversed(used)]
     plain = _counted(diagram, condition, bits)
@@ -194,7 +196,7 @@ def conditions(space: Space, node: int) -> Expr:
                 elif diagram.implies(other, rest):
                     others = diagram.either(others, other)
             if others != rest:
-                terms.append(_all(test(space, arg, suffices), go(rest)))
+                terms.append(_all(described(space, arg, suffices), go(rest)))
         found = memo[node] = terms[0] if len(terms) == 1 else Any(tuple(terms))
         return found
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Final
 
-__all__ = ("answer", "answer_value", "arch", "arch_words", "argument", "call_number", "constant", "mask")
+__all__ = ("answer", "answer_value", "arch", "arch_words", "argument", "call_number", "constant", "mask", "nearest")
 
 _U32: Final = 0xFFFFFFFF
 _U64: Final = 0xFFFFFFFFFFFFFFFF
@@ -75,7 +75,7 @@ def answer_value(text: str, arch: str = _WHATEVER_ARCH) -> int:
             raise ParseError(text, "an answer has 32 bits")
         return raw
     if word not in _BY_WORD:
-        raise ParseError(text, f"unknown answer `{word}`", hint=_nearest(word, _BY_WORD, "answer"))
+        raise ParseError(text, f"unknown answer `{word}`", hint=nearest(word, _BY_WORD, "answer"))
     if not bracket:
         if word == "ERRNO":
             raise ParseError(text, "`ERRNO` needs an error number", hint="write `ERRNO(EPERM)`")
@@ -170,7 +170,7 @@ def call_number(arch: str, name: str) -> int:
     other = [other for other in abi.ARCHES if name in abi.numbers(other)]
     if other:
         raise ParseError(name, f"{arch} has no system call `{name}`", hint=f"{' '.join(other)} have it")
-    raise ParseError(name, f"unknown system call `{name}`", hint=_nearest(name, numbers, "system call"))
+    raise ParseError(name, f"unknown system call `{name}`", hint=nearest(name, numbers, "system call"))
 
 
 def arch(name: str) -> abi.Arch:
@@ -181,7 +181,7 @@ def arch(name: str) -> abi.Arch:
     """
     if name in abi.ARCHES:
         return abi.ARCHES[name]
-    hint = _nearest(name, abi.ARCHES, "architecture") or f"known are {' '.join(abi.ARCHES)}"
+    hint = nearest(name, abi.ARCHES, "architecture") or f"known are {' '.join(abi.ARCHES)}"
     raise ParseError(name, f"unknown architecture `{name}`", hint=hint)
 
 
@@ -371,12 +371,17 @@ def _union(text: str, whole: str, arch: str) -> int:
             value |= _value(part, arch)
         except KeyError:
             known = flags.names(part[:1], arch) if part else {}
-            hint = _nearest(part, [*known, *OWN], "constant") if part else "write a number or a name"
+            hint = nearest(part, [*known, *OWN], "constant") if part else "write a number or a name"
             raise ParseError(whole, f"unknown constant `{part}`", hint=hint) from None
     return value
 
 
-def _nearest(word: str, known: Iterable[str], what: str) -> str:
+def nearest(word: str, known: Iterable[str], what: str) -> str:
+    """Hint at the known word that is nearest to an unknown one; empty when none is near.
+
+    >>> nearest("opennat", ["open", "openat"], "system call")
+    'the closest system call is `openat`'
+    """
     import difflib  # slow to import, and only a mistake needs it
 
     close = difflib.get_close_matches(word[:60], list(known), n=1)

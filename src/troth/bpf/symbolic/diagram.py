@@ -21,7 +21,7 @@ FALSE: Final = 0
 TRUE: Final = 1
 END: Final = 1 << 30  # the level of ends: below every bit
 
-MOST_NODES: Final = 600_000  # some 200 MB; Docker's profile for three architectures takes 10,000
+MOST_NODES: Final = 400_000  # some 150 MB; the filters of two architectures take a tenth of it
 
 
 class TooLargeError(TrothError):
@@ -39,7 +39,7 @@ class Diagram:
         self.level: list[int] = [END, END]
         self.low: list[int] = [FALSE, TRUE]
         self.high: list[int] = [FALSE, TRUE]
-        self._most = most
+        self.most = most
         self._unique: dict[tuple[int, int, int], int] = {}
         self._ends: dict[Hashable, int] = {False: FALSE, True: TRUE}
         self._values: dict[int, Hashable] = {FALSE: False, TRUE: True}
@@ -80,8 +80,8 @@ class Diagram:
         return found
 
     def _new(self, level: int, low: int, high: int) -> int:
-        if len(self.level) >= self._most:
-            raise TooLargeError(self._most)
+        if len(self.level) >= self.most:
+            raise TooLargeError(self.most)
         self.level.append(level)
         self.low.append(low)
         self.high.append(high)
@@ -328,8 +328,8 @@ class Diagram:
             total = self.node(level, self.either(clear, free), self.either(set_, free))
             joined = [((level, 0), *cube) for cube in cubes0] + [((level, 1), *cube) for cube in cubes1] + cubes
             size += len(joined)
-            if size > self._most:
-                raise TooLargeError(self._most)
+            if size > self.most:
+                raise TooLargeError(self.most)
             memo[least, most] = total, joined
             return total, joined
 

@@ -1,0 +1,24 @@
+"""How an operation fails: with an errno, as libseccomp's functions do."""
+
+from __future__ import annotations
+
+
+class LibraryError(Exception):
+    """An operation that changed nothing; `errno` is positive, `why` says what was wrong with which value."""
+
+    def __init__(self, errno: int, why: str) -> None:
+        self.errno = errno
+        self.why = why
+        super().__init__(errno, why)
+
+    def as_runtime_error(self) -> RuntimeError:
+        """The error that the binding raises, word for word; the reason is a note to it."""
+        error = RuntimeError(f"Library error (errno = {-self.errno})")
+        error.add_note(self.why)
+        return error
+
+    def as_value_error(self, message: str) -> ValueError:
+        """The error that the binding raises for EINVAL in some places."""
+        error = ValueError(message)
+        error.add_note(self.why)
+        return error
