@@ -84,7 +84,10 @@ def read(
     if form == "oci":
         from troth.formats import oci
 
-        found = oci.resolve(data, arches=wanted, caps=caps, kernel=kernel, runtime=runtime)
+        try:
+            found = oci.resolve(data, arches=wanted, caps=caps, kernel=kernel, runtime=runtime)
+        except ParseError as error:
+            raise ParseError(f"{where}: {error.where}", error.problem, hint=error.hint) from None
         order = abi.arch(next(iter(found.policy.sections))).big_endian
         return Subject(where, (), found.policy, tuple(found.policy.sections), order, found.notes)
     return _program(where, data, wanted, big_endian)
@@ -108,13 +111,15 @@ def _standard_input() -> bytes:
 def _content(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode) and not stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
-                raise RequestError(f"{path} is not a file")
-            return _bounded(path, file.read(_MOST + 1))
+            mode = os.fstat(file.fileno()).st_mode
+            data = file.read(_MOST + 1) if stat.S_ISREG(mode) or stat.S_ISFIFO(mode) else None
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or str(error)
-        hint = "FILTER is a file, `-`, `pid:N` or `pledge:\"PROMISES\"`" if isinstance(error, FileNotFoundError) else ""
+        hint = 'FILTER is a file, `-`, `pid:N` or `pledge:"PROMISES"`' if isinstance(error, FileNotFoundError) else ""
         raise RequestError(f"{path}: {problem.lower()}", hint=hint) from None
+    if data is None:
+        raise RequestError(f"{path}: is not a file")
+    return _bounded(path, data)
 
 
 def _bounded(where: str, data: bytes) -> bytes:
@@ -126,19 +131,26 @@ def _bounded(where: str, data: bytes) -> bytes:
 
 
 def _pledge(text: str, wanted: tuple[str, ...] | None) -> Subject:
-    from troth.promises.expand import expand
+    """The filter of some promises, on a kernel that has all that promises can use."""
+    from troth.abi import landlock
+    from troth.kernel.probe import Kernel
     from troth.promises.parse import parse
-    from troth.promises.setting import Identity
+    from troth.sandbox.apply import identity
+    from troth.sandbox.plan import Request, judged_arches, plan
 
-    arches = wanted or (abi.native().name,)
+    promises = text.removeprefix("pledge:").strip()
+    if promises[:1] == promises[-1:] and promises[:1] in ("'", '"') and len(promises) > 1:
+        promises = promises[1:-1]
+    held = parse(promises)
+    arches = wanted or judged_arches(abi.native().name, held)
     for name in arches:
         if name not in abi.ARCHES:
             raise RequestError(f"there are no promises for {name}", hint="one of " + " ".join(abi.ARCHES))
-    promises = text.removeprefix("pledge:")
-    if promises[:1] == promises[-1:] and promises[:1] in ("'", '"') and len(promises) > 1:
-        promises = promises[1:-1]
-    policy = expand(parse(promises), arches, identity=Identity(os.getpid(), os.getuid(), (os.getgid(),)))
-    return Subject(f'pledge:"{promises}"', (), policy, arches, abi.arch(arches[0]).big_endian)
+    newest = len(landlock.FS_BY_ABI) - 1
+    kernel = Kernel("newest", arches[0], newest, 0, True, frozenset(), frozenset(), None, False, False, ())
+    decided = plan(Request(held, None, identity(), arches), kernel)
+    told = f"as on a kernel with Landlock ABI {newest}, which judges what is opened; for process {os.getpid()}"
+    return Subject(f'pledge:"{promises}"', (), decided.policy(), arches, abi.arch(arches[0]).big_endian, (told,))
 
 
 def _program(where: str, data: bytes, wanted: tuple[str, ...] | None, big_endian: bool | None) -> Subject:
