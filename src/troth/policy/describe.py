@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # How tightly a piece of text holds together: what binds less stands in parentheses.
 _OR, _AND, _NOT, _ATOM = range(4)
 
+_SHORT: Final = 16  # numbers that are rather listed than called a range, if all have names
 _FEW_BITS: Final = 6  # of a mask: up to here, all values that can come out of it are looked at
 
 
@@ -55,6 +56,9 @@ class _Writer:
             if len(parts) == 1:
                 return parts[0]
             return sign.join(_held(part, level) for part in parts), level
+        if isinstance(expr, Not) and isinstance(expr.term, Within):
+            test = expr.term
+            return self._within(test.replace(ranges=complement(test.ranges, (1 << test.width) - 1)))
         if isinstance(expr, Not):
             return "not " + _held(self.write(expr.term), _NOT), _NOT
         if isinstance(expr, Within):
@@ -97,16 +101,24 @@ class _Writer:
         def word(place: int) -> str:
             return self._word(test, place ^ turn, signed=signed)
 
-        singles = [word(first) for first, last in placed if first == last]
-        parts = [_among(operand, singles, "==", "in")] if singles else []
+        singles, spans = [], []
         for first, last in placed:
-            if first == last:
-                continue
+            listed = [word(place) for place in range(first, last + 1)] if last - first < _SHORT else []
+            # A few numbers that have names are no range to whoever reads them.
+            if first == last or (listed and all(name[0].isalpha() for name in listed)):
+                singles += listed
+            else:
+                spans.append((first, last))
+        parts = [_among(operand, singles, "==", "in")] if singles else []
+        for first, last in spans:
             if first == 0:
-                round_ = last + 1 == turn or last & last + 1 == 0
-                parts.append(f"{operand} < {word(last + 1)}" if round_ else f"{operand} <= {word(last)}")
+                if last + 1 == turn:
+                    parts.append(f"{operand} < 0")
+                else:
+                    round_ = last & last + 1 == 0
+                    parts.append(f"{operand} < {word(last + 1)}" if round_ else f"{operand} <= {word(last)}")
             elif last == top:
-                parts.append(f"{operand} >= {word(first)}")
+                parts.append(f"{operand} >= {word(first) if first != turn else 0}")
             else:
                 parts.append(f"{word(first)} <= {operand} <= {word(last)}")
         return (parts[0], _ATOM) if len(parts) == 1 else (" or ".join(parts), _OR)
