@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+import re
 from typing import TYPE_CHECKING
 
 from troth import abi
@@ -54,7 +54,7 @@ def call_words(call: Call) -> str:
 
     >>> from troth.bpf import Call
     >>> call_words(Call(0xC000003E, 257, (0xFFFFFF9C, 0, 0o102)))
-    'openat(AT_FDCWD, NULL, O_RDWR|O_CREAT, 0)'
+    'openat(AT_FDCWD, 0, O_RDWR|O_CREAT, 0)'
     """
     arch = arch_of(call.arch, call.nr)
     name = call_name(arch, call.nr)
@@ -89,15 +89,20 @@ def span_words(spans: Iterable[tuple[int, int]], arch: str) -> list[str]:
 
 
 def wrapped(lead: str, text: str) -> list[str]:
-    """A text after its lead, in lines of a bearable width that begin below the text."""
-    return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=lead,
-        subsequent_indent=" " * len(lead),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    """A text after its lead, in lines of a bearable width that begin below the text.
+
+    Lines end after commas and before `and` and `or`, so that a comparison stays whole.
+
+    >>> wrapped("- ", "a < 3 or b == 4")
+    ['- a < 3 or b == 4']
+    """
+    lines, line = [], lead
+    for piece in re.split(r"(?<=,) | (?=(?:and|or) )", text):
+        if len(line) > len(lead) and len(line) + 1 + len(piece) > WIDTH:
+            lines.append(line)
+            line = " " * len(lead)
+        line += piece if len(line) == len(lead) else " " + piece
+    return [*lines, line]
 
 
 def range_words(first: int, last: int) -> str:

@@ -97,7 +97,7 @@ class Profile(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Linux(msgspec.Struct):
-    seccomp: msgspec.Raw | None = None
+    seccomp: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Capabilities(msgspec.Struct):
@@ -137,7 +137,7 @@ def decode(data: bytes) -> Document:
     container = _decoded(data, _Container, "$")
     if container.linux is None:
         return Document(_decoded(data, Profile, "$"), "$", None)
-    if container.linux.seccomp is None or bytes(container.linux.seccomp) == b"null":
+    if bytes(container.linux.seccomp) == b"null":
         raise ParseError("$.linux.seccomp", "is missing", hint="a container without a profile is not filtered at all")
     path = "$.linux.seccomp"
     held = container.process and container.process.capabilities and container.process.capabilities.bounding

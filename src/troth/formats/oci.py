@@ -179,7 +179,7 @@ class _Resolver:
         self.kernel = None if kernel is None else version(kernel, "kernel", "must be a number as 6.1")
         self.notes: dict[str, list[str]] = {}
         self.default = self._answer(
-            path + ".default", profile.defaultAction, profile.defaultErrnoRet, profile.defaultErrno
+            path + ".defaultErrno", profile.defaultAction, profile.defaultErrnoRet, profile.defaultErrno
         )
 
     def resolved(self, keep: tuple[str, ...], runtime: str) -> Resolved:
