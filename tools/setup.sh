@@ -30,6 +30,8 @@ fi
 if [ "$purpose" != run ]; then
     need busybox busybox
     need musl-gcc musl-tools
+    need dot graphviz
+    need bpfc netsniff-ng
     # What verifies the suites that the libc matrix gets its programs from.
     ls /usr/share/keyrings/debian-archive-keyring.* >/dev/null 2>&1 || packages="$packages debian-archive-keyring"
     if [ "$purpose" = matrix ]; then
