@@ -15,6 +15,8 @@ settings.register_profile("every time", deadline=None, derandomize=True)
 settings.register_profile("further", deadline=None, max_examples=int(os.environ.get("TROTH_EXAMPLES", "0")) or 100)
 settings.load_profile("further" if os.environ.get("TROTH_EXAMPLES") else "every time")
 
+pytest_plugins = ["matrix.plugin"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-snapshots", action="store_true", help="write tests/snapshots anew instead of comparing")
