@@ -92,9 +92,13 @@ def described(space: Space, arg: int, condition: int) -> Expr:
     width = 64 if used[-1] >= 32 else 32
     if len(used) == width - used[0]:
         used = list(range(width))  # `x & ~15 != 0` is `x >= 16`
+    every = [(space.level(2 + arg, bit), 1 << bit) for bit in reversed(range(width))]
+    bits = [(level, value) for level, value in every if value.bit_length() - 1 in used]
+    plain, whole = _counted(diagram, condition, bits), _counted(diagram, condition, every)
+    if whole is not None and (plain is None or _cost(whole) <= _cost(plain) + _MASK_COST):
+        # Two values that differ in one bit are `in {2, 10}`, not `& ~8 == 2`.
+        used, bits, plain = list(range(width)), every, whole
     mask = sum(1 << bit for bit in used)
-    bits = [(space.level(2 + arg, bit), 1 << bit) for bit in reversed(used)]
-    plain = _counted(diagram, condition, bits)
     opposite = _counted(diagram, diagram.negated(condition), bits)
     cost = _NOT_SAID
     said: Expr = NEVER
