@@ -52,7 +52,9 @@ if TYPE_CHECKING:
     # The registers on one way into an instruction: when it is taken, A, X and scratch memory.
     Way = tuple[Term, Term, Term, tuple[Term, ...]]
 
+# What a question may take before the answer is "unknown".
 SECONDS: Final = 20
+MEGABYTES: Final = 2000
 
 
 class Solver:
@@ -252,6 +254,7 @@ class Solver:
         z3 = self.z3
         solver = z3.SolverFor("QF_BV")
         solver.set("timeout", SECONDS * 1000)
+        solver.set("max_memory", MEGABYTES)
         solver.add(where)
         found = solver.check()
         if found == z3.unsat:
