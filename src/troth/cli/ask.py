@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from troth import abi
+from troth import abi, bpf
 from troth._value import Value
+from troth.bpf.emulator import emulate
 from troth.bpf.program import JA, RET_A, RET_K, Call, Program
 from troth.bpf.stack import strictest
 from troth.bpf.symbolic import Space
@@ -120,13 +121,15 @@ def _reasons(found: Subject, one: Told, *, named: bool) -> list[str]:
     """Which instructions of each filter decide on a call."""
     if not found.programs:
         return []
-    lines = []
+    lines: list[str] = []
+    raws: list[int] = []
     about = f", for {call_words(one.example)}" if named else ""
     count = len(found.programs)
     for index, program in enumerate(found.programs, 1):
-        raw, places = decided(program, one.example, big_endian=found.big_endian)
+        raw, places, steps = decided(program, one.example, big_endian=found.big_endian)
+        raws.append(raw)
         title = f"filter {index} of {count}: " if count > 1 else ""
-        lines += ["", f"{title}{answer(raw)} after {places.pop()} of {len(program)} instructions{about}"]
+        lines += ["", f"{title}{answer(raw)} after {steps} of {len(program)} instructions{about}"]
         lines += _instructions(program, places, big_endian=found.big_endian)
     if count > 1:
         together = strictest(
@@ -136,24 +139,19 @@ def _reasons(found: Subject, one: Told, *, named: bool) -> list[str]:
     return lines
 
 
-def decided(program: Program, call: Call, *, big_endian: bool) -> tuple[int, list[int]]:
-    """What a program answers, and the places of the comparisons and the return that it takes; last, all steps."""
-    from troth.bpf.emulator import emulate
-
+def decided(program: Program, call: Call, *, big_endian: bool) -> tuple[int, list[int], int]:
+    """What a program answers, the places of the comparisons and the return that it takes, and its steps."""
     trace: list[int] = []
     verdict = emulate(program, call, big_endian=big_endian, trace=trace)
-    places = [
-        place
-        for place in trace
-        if program.insns[place][0] in (RET_K, RET_A)
-        or (program.insns[place][0] & 0x07 == _JUMP_CLASS and program.insns[place][0] != JA)
-    ]
-    return verdict.raw, [*places, verdict.steps]
+    return verdict.raw, [place for place in trace if _decides(program.insns[place][0])], verdict.steps
+
+
+def _decides(code: int) -> bool:
+    return code in (RET_K, RET_A) or (code & 0x07 == _JUMP_CLASS and code != JA)
 
 
 def _instructions(program: Program, places: list[int], *, big_endian: bool) -> list[str]:
-    from troth import bpf
-
+    """The lines of an annotated program at some places."""
     lines = bpf.annotate(program, big_endian=big_endian).splitlines()
     listed = {int(line.split()[0]): line for line in lines if line.split() and line.split()[0].isdigit()}
     return [listed[place] for place in places if place in listed]
@@ -168,8 +166,8 @@ def _data(found: Subject, asked: PartialCall, told: list[Told]) -> dict[str, obj
         entry["example"] = {"call": call_words(one.example), "args": list(one.example.args), "ip": one.example.ip}
         filters = []
         for program in found.programs:
-            raw, places = decided(program, one.example, big_endian=found.big_endian)
-            filters.append({"answer": answer(raw), "raw": raw, "steps": places[-1], "decided_at": places[:-1]})
+            raw, places, steps = decided(program, one.example, big_endian=found.big_endian)
+            filters.append({"answer": answer(raw), "raw": raw, "steps": steps, "decided_at": places})
         entry["filters"] = filters
         answers.append(entry)
     return {"filter": found.origin, "arch": asked.arch, "nr": asked.nr, "call": asked.text, "answers": answers}
