@@ -12,15 +12,16 @@ from troth._value import Value
 from troth.bpf.emulator import emulate
 from troth.bpf.program import JA, RET_A, RET_K, Call, Program
 from troth.bpf.stack import strictest
-from troth.bpf.symbolic import Space
+from troth.bpf.symbolic import Space, TooLargeError
 from troth.bpf.symbolic.diagram import FALSE
 from troth.cli.filters import FILTER_HELP, filter_options, paint, subject
 from troth.cli.view import by_leniency
-from troth.cli.wording import answer, call_words, condition
-from troth.policy.callset import CallSet, PartialCall, parse_call
+from troth.cli.wording import answer, call_words, condition, wrapped
+from troth.policy.callset import PartialCall, parse_call
 from troth.policy.expr import ALWAYS
+from troth.policy.meaning import condition as holds_when
 from troth.policy.sets import conditions
-from troth.proof.question import calls_in, functions, replayed
+from troth.proof.question import functions, replayed
 
 if TYPE_CHECKING:
     from troth.formats import Subject
@@ -30,11 +31,14 @@ _JUMP_CLASS = 0x05
 
 
 class Told(Value):
-    """One answer that a call may get: under which condition on what is open, and a call that gets it."""
+    """One answer that a call may get: under which condition on what is open, and a call that gets it.
+
+    `when` is None when there is a condition that cannot be said.
+    """
 
     __slots__ = ("raw", "when", "example")
     raw: int
-    when: Expr
+    when: Expr | None
     example: Call
 
 
@@ -74,10 +78,12 @@ def ask(
         click.echo(json.dumps(_data(found, asked, told), indent=2))
         return
     click.echo(f"{call} on {asked.arch}")
+    width = max(len(answer(one.raw, asked.arch)) for one in told)
     for one in told:
         word = answer(one.raw, asked.arch)
-        when = "" if one.when == ALWAYS else f"  if {condition(one.when, asked.arch, asked.nr)}"
-        click.echo("  " + paint(word, word) + when)
+        first, *more = wrapped(f"  {word:{width}}  ", _when(one, asked))
+        for line in (first.replace(word, paint(word, word), 1), *more):
+            click.echo(line.rstrip())
     for one in told:
         for line in _reasons(found, one, named=len(told) > 1):
             click.echo(line)
@@ -89,15 +95,20 @@ def verdicts(found: Subject, asked: PartialCall) -> list[Told]:
     Raises:
         TooLargeError: the filter is too intricate.
     """
-    space = Space(big_endian=found.big_endian)
+    try:
+        return _verdicts(found, asked, Space(big_endian=found.big_endian), sayable=True)
+    except TooLargeError:
+        # Arguments that are added or compared with one another; their conditions are not worth reading.
+        return _verdicts(found, asked, Space(big_endian=found.big_endian, interleaved=True), sayable=False)
+
+
+def _verdicts(found: Subject, asked: PartialCall, space: Space, *, sayable: bool) -> list[Told]:
     diagram = space.diagram
+    audit = abi.arch(asked.arch).audit
     node = functions(space, (found.meaning,), exact=True)[0]
-    within = calls_in(space, CallSet(asked.text, asked.arch, {asked.nr: asked.condition}))
-    if within == FALSE:
-        return [Told(replayed(asked.example(), found.meaning, big_endian=found.big_endian), ALWAYS, asked.example())]
-    known = {space.level(0, bit): abi.arch(asked.arch).audit >> bit & 1 for bit in range(32)}
+    known = {space.level(0, bit): audit >> bit & 1 for bit in range(32)}
     known |= {space.level(1, bit): asked.nr >> bit & 1 for bit in range(32)}
-    here, open_ = diagram.fixed(node, known), diagram.fixed(within, known)
+    here, open_ = diagram.fixed(node, known), holds_when(space, asked.condition)
     told = []
     for raw in diagram.values(here):
         met = diagram.mapped(lambda value, raw=raw: value == raw, here)  # type: ignore[misc]
@@ -105,16 +116,26 @@ def verdicts(found: Subject, asked: PartialCall) -> list[Told]:
         if place == FALSE:
             continue
         assert isinstance(raw, int)
-        every = diagram.implies(open_, met)
-        when = ALWAYS if every else conditions(space, diagram.simpler(met, open_))
+        when: Expr | None = None
+        if diagram.implies(open_, met):
+            when = ALWAYS
+        elif sayable:
+            when = conditions(space, diagram.simpler(met, open_))
         example = asked.example()
         if replayed(example, found.meaning, big_endian=found.big_endian) != raw:
             bits = diagram.example(place)
             assert bits is not None
-            seen = space.call(bits | known)
-            example = Call(abi.arch(asked.arch).audit, asked.nr, seen.args, seen.ip)
+            seen = space.call(bits)
+            example = Call(audit, asked.nr, seen.args, seen.ip)
         told.append(Told(raw, when, example))
     return sorted(told, key=lambda one: by_leniency(one.raw))
+
+
+def _when(one: Told, asked: PartialCall) -> str:
+    """On which condition an answer is given; empty when on none."""
+    if one.when is None:
+        return f"for some of these calls, such as {call_words(one.example)}"
+    return "" if one.when == ALWAYS else f"if {condition(one.when, asked.arch, asked.nr)}"
 
 
 def _reasons(found: Subject, one: Told, *, named: bool) -> list[str]:
@@ -161,7 +182,7 @@ def _data(found: Subject, asked: PartialCall, told: list[Told]) -> dict[str, obj
     answers = []
     for one in told:
         entry: dict[str, object] = {"answer": answer(one.raw, asked.arch), "raw": one.raw}
-        if one.when != ALWAYS:
+        if one.when is not None and one.when != ALWAYS:
             entry["if"] = condition(one.when, asked.arch, asked.nr)
         entry["example"] = {"call": call_words(one.example), "args": list(one.example.args), "ip": one.example.ip}
         filters = []
