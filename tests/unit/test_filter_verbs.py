@@ -127,7 +127,7 @@ def test_each_filter_of_a_stack_is_shown_and_then_all_together(update_snapshots:
 MISTAKES = [
     (["show"], 2, "missing argument"),
     (["show", "none.bpf"], 2, "no such file"),
-    (["show", "odd.bpf"], 2, "is no policy that can be read"),
+    (["show", "odd.bpf"], 1, "does not fit in a decision diagram"),
     (["show", "old.bpf", "--asm", "--dot"], 2, "different things"),
     (["show", "old.bpf", "--as", "elf"], 2, "invalid value"),
     (["show", "old.bpf", "--arch", "x86"], 2, "unknown architecture `x86`"),

@@ -14,7 +14,7 @@ from troth.bpf.program import JA, RET_A, RET_K, Call, Program
 from troth.bpf.stack import strictest
 from troth.bpf.symbolic import Space, TooLargeError
 from troth.bpf.symbolic.diagram import FALSE
-from troth.cli.filters import FILTER_HELP, filter_options, paint, subject
+from troth.cli.filters import FILTER_HELP, UnansweredError, filter_options, paint, subject
 from troth.cli.view import by_leniency
 from troth.cli.wording import answer, call_words, condition, wrapped
 from troth.policy.callset import PartialCall, parse_call
@@ -73,7 +73,10 @@ def ask(
     """
     found = subject(filter_, as_, arches, caps, kernel, runtime)
     asked = parse_call(call, found.arches[0])
-    told = verdicts(found, asked)
+    try:
+        told = verdicts(found, asked)
+    except TooLargeError as error:
+        raise UnansweredError(found.origin, error) from None
     if form == "json":
         click.echo(json.dumps(_data(found, asked, told), indent=2))
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from troth.bpf.symbolic import TooLargeError
-from troth.cli.filters import FILTER_HELP, filter_options, paint, subject
+from troth.cli.filters import FILTER_HELP, UnansweredError, filter_options, paint, subject
 from troth.cli.view import View, as_data, by_leniency, rule_words, views
 from troth.cli.wording import answer, range_words, wrapped
 from troth.errors import RequestError
@@ -65,10 +65,7 @@ def show(
     try:
         click.echo(json.dumps(_data(found), indent=2) if form == "json" else "\n".join(_text(found)))
     except (TooLargeError, NotLiftableError) as error:
-        raise RequestError(
-            f"{found.origin} is no policy that can be read: {error}",
-            hint="`--asm` prints its program; `troth ask` and `troth prove` answer questions about it",
-        ) from None
+        raise UnansweredError(found.origin, error) from None
 
 
 def _programs(found: Subject, *, dot: bool) -> list[str]:
