@@ -42,13 +42,13 @@ def policy(database: Database, bad_arch: int) -> Policy:
 
 
 def program(database: Database, bad_arch: int, *, by_priority: bool) -> Program:
-    """Compile; `by_priority` lets the calls that were given a priority be found sooner.
+    """Compile; `by_priority` lets the calls that were given a priority be found sooner, 16 more as twice as often.
 
     Without JSET, which libseccomp's own simulator and disassembler of filters do not know.
     """
     weights: dict[str, dict[int, float]] = {}
     for arch in database.arches if by_priority else ():
-        given = {nr: 1.0 + priority for nr, priority in database.priorities[arch.token].items()}
+        given = {nr: 2.0 ** (priority / 16) for nr, priority in database.priorities[arch.token].items()}
         if given:
             both = arch == _X32 and _X86_64 in database.arches
             weights.setdefault((_X86_64 if both else arch).ours, {}).update(given)
