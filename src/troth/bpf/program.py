@@ -111,12 +111,19 @@ class Program(Value):
         return len(self.insns)
 
     def to_bytes(self, *, big_endian: bool | None = None) -> bytes:
-        """Encode as an array of `struct sock_filter`, in native byte order unless told otherwise."""
+        """Encode as an array of `struct sock_filter`, in native byte order unless told otherwise.
+
+        Raises:
+            ParseError: a field does not fit: `code` has 16 bits, `jt` and `jf` 8 each, `k` 32.
+        """
         order = "=" if big_endian is None else ">" if big_endian else "<"
         flat: list[int] = []
         for insn in self.insns:
             flat += insn
-        return struct.pack(order + "HBBI" * len(self.insns), *flat)
+        try:
+            return struct.pack(order + "HBBI" * len(self.insns), *flat)
+        except struct.error as error:
+            raise ParseError("program", f"an instruction does not fit its 8 bytes: {error}") from None
 
     @classmethod
     def from_bytes(cls, data: bytes, *, big_endian: bool | None = None) -> Program:
@@ -129,5 +136,11 @@ class Program(Value):
             raise ParseError(
                 f"byte {len(data) // 8 * 8}", f"{len(data)} bytes are not a whole number of 8-byte instructions"
             )
+        if len(data) > 8 * MAX_INSNS:  # said before a large file is taken apart
+            raise ParseError("program", f"has {len(data) // 8} instructions; the kernel takes 1 to {MAX_INSNS}")
         order = "=" if big_endian is None else ">" if big_endian else "<"
         return cls(tuple(struct.iter_unpack(order + "HBBI", data)))
+
+    def swapped(self) -> Program:
+        """Give the program that the same bytes are in the other byte order."""
+        return Program.from_bytes(self.to_bytes(big_endian=False), big_endian=True)

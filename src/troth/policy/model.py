@@ -6,15 +6,20 @@ from troth import abi
 from troth._value import Value
 from troth.abi.seccomp import RET_ALLOW, RET_ERRNO
 from troth.bpf.program import Program
+from troth.errors import RequestError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Final
 
     from troth.bpf.program import Call
     from troth.policy.expr import Expr
 
 _LOW: Final = 0xFFFFFFFF
+
+_REMEMBERED: Final = 16  # programs; an unbounded memo would keep every policy of a long-lived process
+_compiled: Final[dict[object, Program]] = {}
 
 
 def errno_answer(number: int) -> int:
@@ -173,14 +178,41 @@ class Policy(Value):
             }
         return Policy(sections, RET_ALLOW, self.bad_arch)
 
-    def compile(self, arches: tuple[str, ...] | None = None) -> Program:
+    def compile(
+        self,
+        arches: tuple[str, ...] | None = None,
+        *,
+        weights: Mapping[str, float] | None = None,
+        bit_tests: bool = True,
+    ) -> Program:
         """Compile to a filter for these architectures (all that the policy knows, unless given).
 
-        Raises:
-            KeyError: the policy has no section for one of them.
-        """
-        from troth.policy.lower import lower
+        `weights` says how often calls are made, by name and in any unit; those that are not named are as rare as
+        the rarest named one. Unless given, troth's own record of common programs counts. What weighs most is
+        decided first, after what the kernel has to run the filter for at all. Without `bit_tests` the filter has
+        no `JSET`.
 
-        if arches is None:
-            return lower(self)
-        return lower(self.replace(sections={name: self.sections[name] for name in arches}))
+        What was compiled is remembered: the same policy, or an equal one, takes a look-up the next time.
+
+        Raises:
+            RequestError: the policy has no section for an architecture, or no architecture has a call of a name.
+            UnsupportedError: the filter would be longer than the kernel takes.
+        """
+        policy = self
+        if arches is not None:
+            for name in arches:
+                if name not in self.sections:
+                    raise RequestError(f"the policy says nothing of {name}", hint="it knows " + " ".join(self.sections))
+            policy = self.replace(sections={name: self.sections[name] for name in arches})
+        # By value and not by identity: dictionaries inside a policy could have been changed since.
+        sections = tuple([(name, tuple(calls.items())) for name, calls in policy.sections.items()])
+        weighed = None if weights is None else tuple(sorted(weights.items()))
+        key = (sections, policy.unknown, policy.bad_arch, tuple(policy.gaps.items()), weighed, bit_tests)
+        program = _compiled.get(key)
+        if program is None:
+            from troth.policy.lower import lower
+
+            if len(_compiled) >= _REMEMBERED:
+                del _compiled[next(iter(_compiled))]
+            program = _compiled[key] = lower(policy, weights=weights, bit_tests=bit_tests)
+        return program

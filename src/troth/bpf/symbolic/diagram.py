@@ -21,7 +21,9 @@ FALSE: Final = 0
 TRUE: Final = 1
 END: Final = 1 << 30  # the level of ends: below every bit
 
-MOST_NODES: Final = 600_000  # some 200 MB; Docker's profile for three architectures takes 10,000
+MOST_NODES: Final = 400_000  # some 150 MB; the filters of two architectures take a tenth of it
+_MOST_STEPS: Final = 1_000_000  # choices worked out: some seconds, and 200 MB
+_MOST_CUBES: Final = 4096
 
 
 class TooLargeError(TrothError):
@@ -32,6 +34,10 @@ class TooLargeError(TrothError):
         super().__init__(f"the filter's arithmetic does not fit in a decision diagram of {nodes} nodes")
 
 
+class TooManyCubesError(Exception):
+    """A condition cannot be said as a few alternatives."""
+
+
 class Diagram:
     """All nodes of one order of bits; `level` 0 is decided first."""
 
@@ -39,7 +45,7 @@ class Diagram:
         self.level: list[int] = [END, END]
         self.low: list[int] = [FALSE, TRUE]
         self.high: list[int] = [FALSE, TRUE]
-        self._most = most
+        self.most = most
         self._unique: dict[tuple[int, int, int], int] = {}
         self._ends: dict[Hashable, int] = {False: FALSE, True: TRUE}
         self._values: dict[int, Hashable] = {FALSE: False, TRUE: True}
@@ -80,8 +86,8 @@ class Diagram:
         return found
 
     def _new(self, level: int, low: int, high: int) -> int:
-        if len(self.level) >= self._most:
-            raise TooLargeError(self._most)
+        if len(self.level) >= self.most:
+            raise TooLargeError(self.most)
         self.level.append(level)
         self.low.append(low)
         self.high.append(high)
@@ -107,6 +113,8 @@ class Diagram:
         o0, o1 = (low[otherwise], high[otherwise]) if c == top else (otherwise, otherwise)
         found = self.node(top, self.ite(c0, t0, o0), self.ite(c1, t1, o1))
         self._ite[key] = found
+        if len(self._ite) > _MOST_STEPS:
+            raise TooLargeError(self.most)
         return found
 
     def negated(self, condition: int) -> int:
@@ -305,6 +313,9 @@ class Diagram:
         """Cubes that together hold wherever `least` does and only where `most` does, none of them superfluous.
 
         Gives the condition that they are, too. The algorithm is Minato's and Morreale's.
+
+        Raises:
+            TooManyCubesError: there are more than anybody would read.
         """
         memo: dict[tuple[int, int], tuple[int, list[tuple[tuple[int, int], ...]]]] = {}
         size = 0
@@ -328,8 +339,8 @@ class Diagram:
             total = self.node(level, self.either(clear, free), self.either(set_, free))
             joined = [((level, 0), *cube) for cube in cubes0] + [((level, 1), *cube) for cube in cubes1] + cubes
             size += len(joined)
-            if size > self._most:
-                raise TooLargeError(self._most)
+            if size > _MOST_CUBES:
+                raise TooManyCubesError
             memo[least, most] = total, joined
             return total, joined
 

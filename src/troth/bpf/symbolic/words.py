@@ -5,7 +5,7 @@ A word is a tuple of nodes, the least significant bit first, so that equal words
 
 from __future__ import annotations
 
-from troth.bpf.symbolic.diagram import FALSE, TRUE
+from troth.bpf.symbolic.diagram import FALSE, TRUE, TooLargeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Word = tuple[int, ...]
 
 BITS: Final = 32
+_MOST_OPEN: Final = 24  # bits of two factors that may differ between calls
 
 
 def constant(value: int) -> Word:
@@ -109,6 +110,7 @@ class Words:
 
     def product(self, a: Word, b: Word) -> Word:
         """a * b: a sum for every bit of `b`."""
+        self._expect_small(a, b)
         found = constant(0)
         for bit, y in enumerate(b):
             if y != FALSE:
@@ -119,6 +121,7 @@ class Words:
     def quotient(self, a: Word, b: Word) -> Word:
         """a // b where `b` is not 0: long division."""
         divisor = known(b)
+        self._expect_small(a, b)
         if divisor and divisor & (divisor - 1) == 0:
             return self.shifted_right(a, constant(divisor.bit_length() - 1))
         rest = constant(0)
@@ -131,6 +134,12 @@ class Words:
             found[bit] = fits
             rest = self.choose(fits, self.difference(rest, b), rest)
         return tuple(found)
+
+    def _expect_small(self, a: Word, b: Word) -> None:
+        """Refuse at once what is exponential in any order of bits (Bryant, IEEE Transactions on Computers 40, 1991)."""
+        a_open, b_open = (sum(bit > TRUE for bit in word) for word in (a, b))
+        if a_open and b_open and a_open + b_open > _MOST_OPEN:
+            raise TooLargeError(self._d.most)
 
     def shifted_left(self, a: Word, count: Word) -> Word:
         """a << (count & 31)."""
