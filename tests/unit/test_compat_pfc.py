@@ -176,11 +176,11 @@ def test_what_the_text_says_is_what_the_program_does(word: str, optimize: int) -
     values = [0, 1, 4, 5, 7, edge - 1, edge, edge + 1, edge + 5, edge + 7, 1 << 63]
     whole = read(lines, 0)
     for name, first, second in product([*names, "mount"], values, values):
-        args = (first, second) if arch.bits == 64 else (first & 0xFFFFFFFF, second & 0xFFFFFFFF)
+        given = (first, second) if arch.bits == 64 else (first & 0xFFFFFFFF, second & 0xFFFFFFFF)
         nr = number(arch, name)
         words = {"$arch": arch.audit, "$syscall": nr}
-        for index, value in enumerate(args):
+        for index, value in enumerate(given):
             words |= {f"$a{index}": value, f"$a{index}.lo32": value & 0xFFFFFFFF, f"$a{index}.hi32": value >> 32}
-        verdict = emulate(program, Call(arch.audit, nr, args), big_endian=arch.big_endian)
+        verdict = emulate(program, Call(arch.audit, nr, given), big_endian=arch.big_endian)
         spelled = {"allow": "ALLOW", "kill_thread": "KILL", "errno": f"ERRNO({verdict.data})"}[verdict.action]
         assert run(whole, words) == f"action {spelled};"
