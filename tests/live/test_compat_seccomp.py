@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from children import Died, in_child
@@ -301,3 +304,32 @@ def test_a_filter_of_another_byte_order_is_refused_by_the_kernel(unprivileged: b
         return f"loaded at {time.monotonic()}"
 
     assert in_child(work, unprivileged=unprivileged) == "Library error (errno = -22)"
+
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples/wordcount.py"
+SAID = "5 words\nand nothing else can be opened\n"
+
+
+def said(*command: str, tmp_path: Path) -> str:
+    """What a word counter prints about a file of five words."""
+    (tmp_path / "text").write_text("one two three\nfour five\n")
+    done = subprocess.run([*command, str(tmp_path / "text")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_example_counts_and_opens_nothing_else(tmp_path: Path) -> None:
+    assert said(sys.executable, str(EXAMPLE), tmp_path=tmp_path) == SAID
+
+
+def test_the_example_is_a_program_of_the_binding_with_one_line_changed(tmp_path: Path) -> None:
+    system = "/usr/bin/python3"
+    has = (
+        os.path.exists(system) and not subprocess.run([system, "-c", "import seccomp"], capture_output=True).returncode
+    )
+    needs(has, "libseccomp's Python binding for the system's interpreter (Debian: python3-seccomp)")
+    text = EXAMPLE.read_text()
+    original = tmp_path / "original.py"
+    original.write_text(text.replace("# import seccomp\nimport troth.compat.seccomp as seccomp\n", "import seccomp\n"))
+    assert "troth" not in original.read_text()
+    assert said(system, str(original), tmp_path=tmp_path) == SAID

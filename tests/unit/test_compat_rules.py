@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from troth.bpf import Call, Program, emulate
 from troth.compat._arches import BY_NAME
 from troth.compat._names import number
+from troth.compat._policy import policy
 from troth.compat.seccomp import (
     ALLOW,
     EQ,
@@ -30,6 +32,7 @@ from troth.compat.seccomp import (
     Attr,
     SyscallFilter,
 )  # fmt: skip
+from troth.proof import equal
 
 TOP = (1 << 64) - 1
 LITTLE = [name for name, arch in BY_NAME.items() if not arch.big_endian]
@@ -93,6 +96,31 @@ def test_rules_are_a_union_and_their_comparisons_an_intersection(
         seen = args if bits == 64 or word == "x32" else tuple(arg & 0xFFFFFFFF for arg in args)
         allowed = any(holds(rule, seen, bits) for rule in rules)
         assert answer(f, word, "write", *seen) == (ALLOW if allowed else KILL)
+
+
+@pytest.mark.parametrize("group", [LITTLE, BIG])
+@settings(deadline=None, max_examples=15)
+@given(
+    words=st.lists(st.integers(0, 10), min_size=1, max_size=4, unique=True),
+    rules=st.lists(
+        st.tuples(
+            st.sampled_from(["read", "socket", "connect", "semop", "open", "mmap", "clone3"]),
+            st.sampled_from([ALLOW, ERRNO(1), ERRNO(2), TRAP]),
+            st.dictionaries(st.integers(0, 5), comparisons, max_size=2),
+        ),
+        max_size=8,
+    ),
+)
+def test_a_filter_is_proved_equal_to_what_its_rules_mean(
+    group: list[str], words: list[int], rules: list[tuple[str, int, dict[int, tuple[int, int, int]]]]
+) -> None:
+    f = on(*[group[index] for index in words])
+    for name, action, args in rules:
+        with contextlib.suppress(RuntimeError):  # a contradiction of an earlier rule
+            f.add_rule(action, name, *[Arg(arg, *comparison) for arg, comparison in args.items()])
+    program = Program.from_bytes(bytes(f.export_bpf_mem()), big_endian=group is BIG)
+    meant = policy(f._database, KILL)
+    assert equal(program, meant, big_endian=group is BIG, exact=True).verdict == "proved"
 
 
 @pytest.mark.parametrize("op", [*SIGNS])
