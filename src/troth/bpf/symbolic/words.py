@@ -158,24 +158,24 @@ class Words:
         return a
 
     def values(self, a: Word) -> int:
-        """The function whose value is the number that the word is."""
-        d = self._d
-        memo: dict[tuple[int, int], int] = {}
+        """The function whose value is the number that the word is.
 
-        def go(bit: int, prefix: int) -> int:
-            if bit < 0:
-                return d.end(prefix)
-            key = (bit, prefix)
-            found = memo.get(key)
+        All bits are expanded together, so that each node of the answer is made once: bits that depend on each
+        other take no more than the values that they have together.
+        """
+        d = self._d
+        memo: dict[Word, int] = {}
+
+        def go(word: Word) -> int:
+            number = known(word)
+            if number is not None:
+                return d.end(number)
+            found = memo.get(word)
             if found is None:
-                node = a[bit]
-                if node == FALSE:
-                    found = go(bit - 1, prefix)
-                elif node == TRUE:
-                    found = go(bit - 1, prefix | 1 << bit)
-                else:
-                    found = d.ite(node, go(bit - 1, prefix | 1 << bit), go(bit - 1, prefix))
-                memo[key] = found
+                level = min(d.level[node] for node in word)
+                low = tuple(d.low[node] if d.level[node] == level else node for node in word)
+                high = tuple(d.high[node] if d.level[node] == level else node for node in word)
+                found = memo[word] = d.node(level, go(low), go(high))
             return found
 
-        return go(BITS - 1, 0)
+        return go(a)
