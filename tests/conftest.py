@@ -6,8 +6,16 @@ import os
 import sys
 
 import pytest
+from hypothesis import settings
 
 sys.path.insert(0, os.path.dirname(__file__))
+
+# A law is not about time, and a test says the same every time; TROTH_EXAMPLES looks further.
+settings.register_profile("every time", deadline=None, derandomize=True)
+settings.register_profile("further", deadline=None, max_examples=int(os.environ.get("TROTH_EXAMPLES", "0")) or 100)
+settings.load_profile("further" if os.environ.get("TROTH_EXAMPLES") else "every time")
+
+pytest_plugins = ["matrix.plugin"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

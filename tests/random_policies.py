@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from random import Random
 from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
@@ -111,17 +112,22 @@ def points(rules: tuple[Rule, ...]) -> dict[int, set[int]]:
     return found
 
 
-@st.composite
-def calls(draw: st.DrawFn, policy: Policy) -> Call:
-    """A call near one of the borders of a policy."""
-    name = draw(st.sampled_from([*policy.sections, "arm"]))
-    section = policy.sections.get(name, {})
-    edges = {0, 0x40000000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF}
-    edges |= {(nr + step) % (1 << 32) for nr in section for step in (-1, 0, 1)}
-    edges |= {
-        end % (1 << 32) for first, last, _ in policy.gaps.get(name, ()) for end in (first - 1, first, last, last + 1)
-    }
-    nr = draw(st.sampled_from(sorted(section) or [0]) | st.sampled_from(sorted(edges)))
-    near = points(section.get(nr, ()))
-    values = [draw(st.sampled_from(sorted(near[arg]))) for arg in range(7)]
-    return Call(abi.ARCHES[name].audit, nr, tuple(values[:6]), values[6])
+def calls(policy: Policy, seed: int, count: int) -> Iterator[Call]:
+    """Calls near the borders of a policy."""
+    random = Random(seed)
+    for _ in range(count):
+        name = random.choice([*policy.sections, "arm"])
+        section = policy.sections.get(name, {})
+        edges = [0, 0x40000000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
+        edges += [(nr + step) % (1 << 32) for nr in section for step in (-1, 0, 1)]
+        ends = [end for first, last, _ in policy.gaps.get(name, ()) for end in (first - 1, first, last, last + 1)]
+        edges += [end % (1 << 32) for end in ends]
+        nr = random.choice([*section, random.choice(edges)])
+        near = points(section.get(nr, ()))
+        values = [random.choice(sorted(near[arg])) for arg in range(7)]
+        yield Call(abi.ARCHES[name].audit, nr, tuple(values[:6]), values[6])
+
+
+def big_endian(policy: Policy) -> bool:
+    """The byte order of the machines that a policy is for."""
+    return abi.ARCHES[next(iter(policy.sections))].big_endian

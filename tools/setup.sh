@@ -30,17 +30,18 @@ fi
 if [ "$purpose" != run ]; then
     need busybox busybox
     need musl-gcc musl-tools
+    need dot graphviz
+    need bpfc netsniff-ng
     # What verifies the suites that the libc matrix gets its programs from.
     ls /usr/share/keyrings/debian-archive-keyring.* >/dev/null 2>&1 || packages="$packages debian-archive-keyring"
+    # The machines that other kernels and architectures run on, and what kernels are packed with.
+    need qemu-system-x86_64 qemu-system-x86
+    need qemu-system-aarch64 qemu-system-arm
+    need qemu-system-s390x qemu-system-misc
+    need zstd zstd
+    need lz4 lz4
     if [ "$purpose" = matrix ]; then
-        # The machines that other kernels and architectures run on.
-        need qemu-system-x86_64 qemu-system-x86
-        need qemu-system-aarch64 qemu-system-arm
-        need qemu-system-s390x qemu-system-misc
         need qemu-system-ppc64 qemu-system-ppc
-        # What kernels are packed with.
-        need zstd zstd
-        need lz4 lz4
         [ -d /usr/share/opensbi ] || [ -d /usr/lib/riscv64-linux-gnu/opensbi ] || packages="$packages opensbi"
     fi
     if [ "$(uname -m)" = x86_64 ] && ! echo 'int main(void){return 0;}' | gcc -m32 -x c -o /dev/null - 2>/dev/null; then

@@ -6,10 +6,12 @@ file system, the serial line the only way out.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -26,6 +28,8 @@ _COMMAND_LINE: Final = (
     "loglevel=1 panic=-1 no_timer_check tsc=reliable mitigations=off nokaslr random.trust_cpu=on audit=0"
 )
 _MEMORY_MIB: Final = 2048
+_PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
+_libc = ctypes.CDLL(None)
 
 
 class Test(NamedTuple):
@@ -88,9 +92,15 @@ def boot(machine: Machine, kernel: Path, initrds: Sequence[Path], *, timeout: fl
         return read(text, late, time.monotonic() - started)
 
 
+def die_with_parent() -> None:
+    """In a child: end when the thread that started it does."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
 def _modest() -> None:
-    """Let what a person does meanwhile go first, and leave no core file."""
+    """Let what a person does meanwhile go first, end with the tests, and leave no core file."""
     os.nice(5)
+    die_with_parent()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

@@ -15,7 +15,7 @@ class Guest(NamedTuple):
     `arch` is Debian's name of the architecture, `series` the kernel's (the newest package of it is taken), `landlock`
     its ABI (0 for none), `errata` the bits of fixed Landlock defects that it has at least (a later package of the same
     series may have more), `wait_killable` whether filters know WAIT_KILLABLE_RECV, `chosen` which tests run: see
-    `fleet.CHOICES`, `everyday` whether `make test-kernels` boots it, `libc` whose programs it runs (`roots.py`; "" for the
+    `fleet.CHOICES`, `everyday` whether `make test` boots it, `libc` whose programs it runs (`roots.py`; "" for the
     guests' usual ones): the newest is all that the guest has, the oldest lies in a directory of its own, since its
     Python is too old for troth.
     """

@@ -15,17 +15,17 @@ from bench.run import RESULTS, with_section
 HEADING = "Kernels and architectures"
 
 
-def table(boots: Mapping[Guest, Boot], *, everything: bool) -> str:
+def table(boots: Mapping[Guest, Boot]) -> str:
     """One line for each guest, with what the table was made from."""
-    which = "the live tests and the attempts to get out" if everything else "the tests that depend on the kernel most"
     lines = [
         f"## {HEADING}\n",
-        f"Run {datetime.datetime.now(datetime.UTC):%Y-%m-%d} with troth {troth.__version__}: {which}, "
-        "as root and as nobody, under full emulation by QEMU. *lacking*: skipped because the "
+        f"Run {datetime.datetime.now(datetime.UTC):%Y-%m-%d} with troth {troth.__version__}, "
+        "as root and as nobody, under full emulation by QEMU. *tests*: which ones run (`CHOICES` of "
+        "`tests/matrix/fleet.py`; `all` are the live tests and the attempts to get out). *lacking*: skipped because the "
         "kernel or the machine does not have what the test is about (`tests/matrix/lacks.py`, each with its reason); "
         "*kernel's fault*: a known defect of the kernel.\n",
-        "| guest | kernel | Landlock ABI | Python, libc | passed | lacking | kernel's fault | failed | seconds |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| guest | kernel | Landlock ABI | Python, libc | tests | passed | lacking | kernel's fault | failed | seconds |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for guest, boot in boots.items():
         outcomes = [
@@ -34,7 +34,7 @@ def table(boots: Mapping[Guest, Boot], *, everything: bool) -> str:
         counts = [outcomes.count(word) for word in ("passed", "skipped", "fault", "failed")]
         kernel = boot.doctors.get("root", {}).get("kernel", "did not boot")
         made = f"{boot.facts.get('python', '')}, {boot.facts.get('libc', '')}"
-        cells = [guest.name, kernel, guest.landlock or "none", made, *counts, round(boot.seconds)]
+        cells = [guest.name, kernel, guest.landlock or "none", made, guest.chosen, *counts, round(boot.seconds)]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
 

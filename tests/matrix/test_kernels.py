@@ -1,48 +1,30 @@
 """The live tests and the attempts to get out, on each kernel and architecture at hand, as root and as nobody.
 
-`make test-kernels` boots the guests that the table calls everyday, with the tests that depend on the kernel most;
-`make test-matrix` (TROTH_MATRIX=all) boots every guest, and the everyday ones with all tests. Guests boot two at a
-time. Without QEMU or the packages of Debian this is skipped with the reason; in CI that is an error.
+`make test` boots the guests that the table calls everyday, with the tests that depend on the kernel most, while the
+other tests run (`conftest.py`); `make test-kernels` boots only them. `make test-matrix` (TROTH_MATRIX=all) boots every
+guest, and the everyday ones with all tests. Guests boot two at a time. Without QEMU or the packages of Debian this is
+skipped with the reason; in CI that is an error.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from conftest import needs
 from matrix import report
-from matrix.fleet import Absent, Fleet
+from matrix.background import Boots
+from matrix.fleet import Absent
 from matrix.guest import Boot
 from matrix.kernels import GUESTS, Guest
 from matrix.lacks import WRONGS, excuse, stale, wrong
 from matrix.machines import MACHINES
 
-# Minutes of emulation: asked for by name.
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("TROTH_MATRIX"), reason="other kernels boot in `make test-kernels` and `make test-matrix`"
-)
-
 ALL = os.environ.get("TROTH_MATRIX") == "all"
 WANTED = [guest for guest in GUESTS.values() if ALL or guest.everyday]
-AT_ONCE = 2
-
-
-@pytest.fixture(scope="module")
-def booted(request: pytest.FixtureRequest) -> Iterator[dict[Guest, Future[Boot]]]:
-    """A guest for each that some test of this run asks for; they boot in the order of the table."""
-    parameters = [getattr(item, "callspec", None) for item in request.session.items]
-    wanted = {call.params["guest"] for call in parameters if call and "guest" in call.params}
-    fleet = Fleet()
-    pool = ThreadPoolExecutor(AT_ONCE)
-    try:
-        yield {guest: pool.submit(fleet.boot, guest, everything=ALL) for guest in WANTED if guest in wanted}
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 @pytest.fixture(params=WANTED, ids=lambda guest: guest.name)
@@ -53,12 +35,13 @@ def guest(request: pytest.FixtureRequest) -> Guest:
 
 
 @pytest.fixture
-def boot(guest: Guest, booted: dict[Guest, Future[Boot]]) -> Boot:
+def boot(guest: Guest, boots: Boots | None) -> Boot:
     """What the guest told."""
     machine = MACHINES[guest.arch]
     needs(shutil.which(machine.qemu[0]), f"{machine.package} is not installed")
+    assert boots
     try:
-        told = booted[guest].result()
+        told = boots.wait(guest)
     except Absent as error:
         needs(False, str(error))
         raise
@@ -108,10 +91,14 @@ def test_every_test_passes_or_is_known_to_lack_something(guest: Guest, boot: Boo
 
 
 @pytest.mark.skipif(not ALL, reason="the table is of all guests: make test-matrix")
-def test_the_table_of_results_is_written(booted: dict[Guest, Future[Boot]]) -> None:
-    """Last: what each guest told goes to bench/kernels.md."""
-    rows = {guest: future.result() for guest, future in booted.items() if not future.exception()}
-    text = report.table(rows, everything=True)
+def test_the_table_of_results_is_written(boots: Boots | None) -> None:
+    """Last: what each guest told goes to bench/RESULTS.md."""
+    assert boots, "no guest was booted"
+    rows = {}
+    for guest in boots.guests:
+        with contextlib.suppress(Absent, RuntimeError):  # the tests of that guest say why
+            rows[guest] = boots.wait(guest)
+    text = report.table(rows)
     assert all(guest.name in text for guest in rows)
     if len(rows) == len(GUESTS):
         report.write(text)

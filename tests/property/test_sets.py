@@ -37,7 +37,7 @@ def atoms(draw: st.DrawFn, args: int) -> Within:
     )
 
 
-def trees(args: int) -> st.SearchStrategy[Expr]:
+def trees(args: int, leaves: int = 5) -> st.SearchStrategy[Expr]:
     return st.recursive(
         atoms(args),
         lambda inner: st.one_of(
@@ -45,7 +45,7 @@ def trees(args: int) -> st.SearchStrategy[Expr]:
             st.lists(inner, max_size=3).map(lambda terms: All(tuple(terms))),
             st.lists(inner, max_size=3).map(lambda terms: Any(tuple(terms))),
         ),
-        max_leaves=5,
+        max_leaves=leaves,
     )
 
 
@@ -70,7 +70,10 @@ def test_a_condition_means_what_it_holds_for(tree: Expr, args: tuple[int, ...]) 
     assert space.diagram.at(condition(space, tree), bits) is tree.holds(args)
 
 
-@given(st.dictionaries(st.integers(0, 500), st.tuples(trees(3), st.integers(1, 3)), max_size=6), st.integers(1, 3))
+@given(
+    st.dictionaries(st.integers(0, 500), st.tuples(trees(3, leaves=3), st.integers(1, 3)), max_size=4),
+    st.integers(1, 3),
+)
 def test_a_policy_survives_its_function(calls: dict[int, tuple[Expr, int]], unknown: int) -> None:
     errno = 0x50000
     section = {nr: (Rule((expr,), errno | answer), Rule((), errno)) for nr, (expr, answer) in calls.items()}

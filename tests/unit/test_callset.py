@@ -65,6 +65,8 @@ MEANINGS = [
     ("close_range and not close_range(flags == 0)", [call("close_range", 0, 0, 1)], [call("close_range")]),
     # As wide as each call's kernel type: openat's dfd is an int, mmap's addr a long.
     ("*(arg0 == 1)", [call("openat", 1 | 1 << 32), call("mmap", 1), Call(AUDIT, 4000, (1,))], [call("mmap", 1 | 1 << 32), call("openat", 2)]),
+    ("openat(ip == 5)", [Call(AUDIT, 257, (), 5)], [call("openat", 5)]),
+    ("*(ip >= 1 << 47)", [Call(AUDIT, 257, (), 1 << 47), Call(AUDIT, 4000, (), 1 << 63)], [call("openat", 5)]),
     ("openat(always) or open(never)", [call("openat")], [call("open")]),
 ]  # fmt: skip
 
@@ -163,6 +165,14 @@ def test_x32_and_x86_64_share_no_call() -> None:
     assert Call(AUDIT, number) in parse("openat", "x32")
     assert Call(AUDIT, number) not in parse("*", "x86_64")
     assert Call(AUDIT, 257) not in parse("*", "x32")
+
+
+def test_an_architecture_without_argument_tables_has_numbers_and_places() -> None:
+    assert Call(abi.arch("ppc").audit, 5, (3,)) in parse("open(arg0 == 3)", "ppc")
+    with pytest.raises(ParseError, match="no argument `flags`"):
+        parse("open(flags == 3)", "ppc")
+    with pytest.raises(ParseError, match="unknown constant"):
+        parse("open(arg1 == O_CREAT)", "ppc")
 
 
 def test_the_first_architecture_that_lacks_a_family_says_so() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -95,35 +96,35 @@ def points(expr: Expr) -> set[int]:
 
 
 @settings(max_examples=300, deadline=None)
-@given(EXPRESSIONS, CALLS, st.data())
-def test_a_condition_reads_back_as_what_it_was(expr: Expr, place: tuple[str, str], data: st.DataObject) -> None:
+@given(EXPRESSIONS, CALLS, st.integers(0, 1 << 32))
+def test_a_condition_reads_back_as_what_it_was(expr: Expr, place: tuple[str, str], seed: int) -> None:
     arch, call = place
     nr = abi.numbers(arch)[call]
     written = describe(expr, arch, call)
     again = parse(f"{call}({written})", arch).condition(nr)
     numbers = sorted(points(expr) | points(again) | {0, 1, 1 << 31, 1 << 32, 1 << 63, (1 << 64) - 1})
-    random = data.draw(st.randoms(use_true_random=False))
+    chosen = random.Random(seed)
     for _ in range(100):
-        args = tuple(random.choice(numbers) for _ in range(6))
+        args = tuple(chosen.choice(numbers) for _ in range(6))
         assert expr.holds(args) is again.holds(args), (written, args)
 
 
 @pytest.mark.parametrize(
     ("expr", "text"),
     [
-        (compare(2, "==", 0, mask=3, width=32), "flags & 3 == 0"),
-        (compare(2, "!=", 0, mask=3, width=32), "flags & 3"),
+        (compare(2, "==", 0, mask=3, width=32), "flags & O_ACCMODE == O_RDONLY"),
+        (compare(2, "!=", 0, mask=3, width=32), "flags & O_ACCMODE"),
         (compare(0, "<", 0, width=32, signed=True), "dfd < 0"),
         (compare(0, ">=", 0, width=32, signed=True), "dfd >= 0"),
-        (compare(3, ">", 0o777, width=32), "mode >= 0x200"),
-        (among(0, (3, -100), width=32), "dfd in {-100, 3}"),
+        (compare(3, ">", 0o777, width=32), "mode >= 0o1000"),
+        (among(0, (3, -100), width=32), "dfd in {AT_FDCWD, 3}"),
         (compare(2, "==", 7, width=64), "u64(flags) == 7"),
-        (Not(compare(5, "!=", 7, width=64)), "not arg5 != 7"),
+        (Not(compare(5, "!=", 7, width=64)), "arg5 == 7"),
         (All((compare(2, "==", 7, width=32), Any((compare(3, "==", 7, width=32), compare(0, "==", 7, width=32))))),
-         "flags == 7 and (mode == 7 or dfd == 7)"),
+         "flags == 7 and (mode == 0o7 or dfd == 7)"),
         (ALWAYS, "always"),
         (NEVER, "never"),
-        (Within(2, ((0, 5), (7, 0xFFFFFFFF))), "flags != 6"),
+        (Within(2, ((0, 5), (7, 0xFFFFFFFF))), "flags != O_RDWR|4"),
         (compare(2, "==", 4, mask=3, width=32), "never"),
     ],
 )  # fmt: skip

@@ -52,7 +52,7 @@ _NAMES: Final = {name for name, _ in OPCODES.values()}
 # Comparisons that bpf_asm also has, as the one that the machine has with its targets exchanged.
 _EXCHANGED: Final = {"jneq": "jeq", "jne": "jeq", "jle": "jgt", "jlt": "jge"}
 _OTHER_NAMES: Final = {"jmp": "ja", "ldi": "ld", "ldxi": "ldx"}
-_FOREIGN: Final = {text.split()[0] for text in SOCKET_ONLY.values()} | {"ldh", "ldb", "ldxb"}
+_FOREIGN: Final = {text.split()[0] for text in SOCKET_ONLY.values()} - _NAMES
 _DIRECTIVES: Final = (".arch", ".order", ".insn")
 _REACH: Final = 255
 
@@ -204,7 +204,7 @@ class _Reader:
     def _value(self, text: str, *, answer: bool) -> int:
         """What follows a `#`: a number, a constant, a system call, or after ret an answer."""
         try:
-            if answer and text[:1].isalpha() and not text.startswith("0"):
+            if answer and text[:1].isalpha():
                 return words.answer_value(text, self.arch)
             if text.startswith("__NR_"):
                 return words.call_number(self.arch, text.removeprefix("__NR_")) & 0xFFFFFFFF
@@ -293,7 +293,7 @@ def _without_comment(text: str) -> str:
     text = text.partition(";")[0]
     before, opened, rest = text.partition("/*")
     while opened:
-        inside, closed, after = rest.partition("*/")
+        _, closed, after = rest.partition("*/")
         text = f"{before} {after}" if closed else before
         before, opened, rest = text.partition("/*")
     return text

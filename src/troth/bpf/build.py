@@ -33,7 +33,10 @@ class Builder:
 
     def answer(self, raw: int) -> int:
         """Return this value to the kernel."""
-        return self._shared((RET_K, raw), (RET_K, 0, 0, raw))
+        place = self._known.get((RET_K, raw))
+        if place is None:
+            place = self._known[RET_K, raw] = self._append((RET_K, 0, 0, raw))
+        return place
 
     def load(self, offset: int, then: int) -> int:
         """Load a word of the call into A, then go on at `then`."""
@@ -45,15 +48,24 @@ class Builder:
 
     def if_equal(self, k: int, yes: int, no: int) -> int:
         """Go to `yes` when A is `k`."""
-        return self._branch(JEQ, k, yes, no)
+        # What `_branch` does, for the jump that most of a program consists of.
+        key = (JEQ, k, yes, no)
+        place = self._known.get(key)
+        if place is not None:
+            return place
+        here = len(self._reversed) - 1
+        if yes == no or here - yes >= _REACH or here - no > _REACH:
+            return self._branch(JEQ, k, yes, no)
+        self._reversed.append((JEQ, here - yes, here - no, k))
+        self._known[key] = here + 1
+        return here + 1
 
-    def if_at_least(self, k: int, yes: int, no: int) -> int:
-        """Go to `yes` when A is `k` or more, unsigned."""
+    def if_at_least(self, k: int, yes: int, no: int, *, shared: bool = False) -> int:
+        """Go to `yes` when A is `k` or more, unsigned; `shared` looks for the same comparison made before."""
         if yes == no:
             return yes
-        # A search never asks for the same number twice, so that there is nothing to share.
         here = len(self._reversed) - 1
-        if here - yes >= _REACH or here - no > _REACH:
+        if shared or here - yes >= _REACH or here - no > _REACH:
             return self._branch(JGE, k, yes, no)
         self._reversed.append((JGE, here - yes, here - no, k))
         return here + 1
@@ -71,12 +83,6 @@ class Builder:
     def _append(self, insn: Insn) -> int:
         self._reversed.append(insn)
         return len(self._reversed) - 1
-
-    def _shared(self, key: tuple[int, ...], insn: Insn) -> int:
-        place = self._known.get(key)
-        if place is None:
-            place = self._known[key] = self._append(insn)
-        return place
 
     def _falling(self, insn: Insn, then: int) -> int:
         key = (*insn, then)

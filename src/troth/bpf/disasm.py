@@ -16,6 +16,7 @@ from troth.bpf.opcodes import (
     SLOT,
     WORD,
     has_stray_fields,
+    successors,
 )
 from troth.bpf.program import DATA_SIZE, JA, LD_ABS, RET_K, Program
 
@@ -136,16 +137,6 @@ def _shown(place: int, insn: Insn) -> list[int]:
     if jt == 0 and jf and OPCODES[code][0] in _CONTRARY:
         return [no]
     return [yes] if jf == 0 and jt else [yes, no]
-
-
-def successors(place: int, insn: Insn) -> list[int]:
-    """Where a program may go on after an instruction; empty after a return."""
-    code, jt, jf, k = insn
-    if code == JA:
-        return [place + 1 + k]
-    if code in CONDITIONAL:
-        return [place + 1 + jt, place + 1 + jf] if jt != jf else [place + 1 + jt]
-    return [] if code & 0x07 == 0x06 else [place + 1]
 
 
 def _as_it_is(insn: Insn) -> str:

@@ -64,10 +64,13 @@ def _alu(operation: int, a: int, operand: int) -> int | None:
     raise KeyError(operation)
 
 
-def emulate(program: Program, call: Call, *, big_endian: bool | None = None) -> Verdict:
+def emulate(
+    program: Program, call: Call, *, big_endian: bool | None = None, trace: list[int] | None = None
+) -> Verdict:
     """Answer what `program` says to `call`; `.raw` is the filter's 32-bit return value.
 
-    `big_endian` is the byte order of the machine whose call this is; by default this one's.
+    `big_endian` is the byte order of the machine whose call this is; by default this one's. The places of the
+    instructions that were executed are appended to `trace`.
 
     Raises:
         ParseError: the program holds something that the kernel would not have loaded.
@@ -81,6 +84,8 @@ def emulate(program: Program, call: Call, *, big_endian: bool | None = None) -> 
         if pc >= len(insns):
             raise ParseError(f"instruction {pc}", "the program runs off its end")
         code, jt, jf, k = insns[pc]
+        if trace is not None:
+            trace.append(pc)
         pc += 1
         steps += 1
         if code == LD_ABS:

@@ -9,6 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
+    from troth.bpf.program import Insn
+
 # What an instruction takes, and so which of its fields mean something.
 WORD: Final = "[k]"  # a word of the call's data, at offset k
 NUMBER: Final = "#k"  # the number k
@@ -68,11 +70,25 @@ SOCKET_ONLY: Final = {
     0x9C: "mod x",
 }
 
+_JA: Final = 0x05
+_CLASS: Final = 0x07
+_RET: Final = 0x06
+
 CONDITIONAL: Final = frozenset(code for code, (_, form) in OPCODES.items() if form in (JUMP_NUMBER, JUMP_INDEX))
 USES_K: Final = frozenset(code for code, (_, form) in OPCODES.items() if "k" in form or form == JUMP)
 
 
-def has_stray_fields(insn: tuple[int, int, int, int]) -> bool:
+def has_stray_fields(insn: Insn) -> bool:
     """Whether an instruction has a field set that the kernel ignores; its opcode must be one of ours."""
     code, jt, jf, k = insn
     return (code not in CONDITIONAL and bool(jt or jf)) or (code not in USES_K and k != 0)
+
+
+def successors(place: int, insn: Insn) -> list[int]:
+    """Where a program may go on after an instruction; empty after a return."""
+    code, jt, jf, k = insn
+    if code == _JA:
+        return [place + 1 + k]
+    if code in CONDITIONAL:
+        return [place + 1 + jt, place + 1 + jf] if jt != jf else [place + 1 + jt]
+    return [] if code & _CLASS == _RET else [place + 1]

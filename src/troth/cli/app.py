@@ -13,6 +13,10 @@ from troth.cli import USAGE, complain
 # verb: module and name of its command. The modules are loaded when a verb is used, or all are listed.
 _VERBS = {
     "run": ("troth.cli.run_command", "run"),
+    "show": ("troth.cli.show", "show"),
+    "ask": ("troth.cli.ask", "ask"),
+    "diff": ("troth.cli.diff", "diff"),
+    "prove": ("troth.cli.prove", "prove"),
     "doctor": ("troth.cli.doctor", "doctor"),
 }
 

@@ -276,6 +276,9 @@ class Database:
         """
         changed = []
         for arch in self.arches:
+            if nr == -1:
+                changed.append((self.priorities[arch.token], SKIPPED))
+                continue
             number = number_on(arch, nr)
             name = _names.name_of(arch, number)
             through = _names.multiplexer(arch, name) if name is not None else None

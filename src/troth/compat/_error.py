@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from functools import wraps
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 class LibraryError(Exception):
     """An operation that changed nothing; `errno` is positive, `why` says what was wrong with which value."""
@@ -22,3 +31,16 @@ class LibraryError(Exception):
         error = ValueError(message)
         error.add_note(self.why)
         return error
+
+
+def told(operation: Callable[P, T]) -> Callable[P, T]:
+    """Let a function of the binding raise its errors as the binding does."""
+
+    @wraps(operation)
+    def telling(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return operation(*args, **kwargs)
+        except LibraryError as error:
+            raise error.as_runtime_error() from error.__cause__
+
+    return telling

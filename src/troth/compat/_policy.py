@@ -7,6 +7,7 @@ from troth.compat._database import ranges
 from troth.policy import Policy
 from troth.policy import Rule as PolicyRule
 from troth.policy.expr import Within
+from troth.policy.lower import lower
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,9 +41,18 @@ def policy(database: Database, bad_arch: int) -> Policy:
     return Policy(sections, database.default, bad_arch, gaps)
 
 
-def program(database: Database, bad_arch: int) -> Program:
-    """Compile."""
-    return policy(database, bad_arch).compile()
+def program(database: Database, bad_arch: int, *, by_priority: bool) -> Program:
+    """Compile; `by_priority` lets the calls that were given a priority be found sooner.
+
+    Without JSET, which libseccomp's own simulator and disassembler of filters do not know.
+    """
+    weights: dict[str, dict[int, float]] = {}
+    for arch in database.arches if by_priority else ():
+        given = {nr: 1.0 + priority for nr, priority in database.priorities[arch.token].items()}
+        if given:
+            both = arch == _X32 and _X86_64 in database.arches
+            weights.setdefault((_X86_64 if both else arch).ours, {}).update(given)
+    return lower(policy(database, bad_arch), weights=weights, bit_tests=False)
 
 
 def _rules(rules: tuple[Rule, ...], arch: Arch, default: int) -> tuple[PolicyRule, ...]:

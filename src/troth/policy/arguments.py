@@ -63,6 +63,8 @@ _PLACES: Final = {f"{word}{index}": index for word in ("arg", "a") for index in 
 class Argument(Value):
     """An argument of a call: `index` 0 to 5, `width` 32 or 64 bits, `signed`, the kernel's `name` or `arg0` to `arg5`.
 
+    Index 6 is `ip`, the instruction pointer at the call.
+
     The width is that of the kernel's type: of an `int` it never sees the upper half. On a 32-bit architecture
     registers have no more. prctl(2) and keyctl(2) count their arguments from 1: what the kernel calls `arg2` there is
     `a1` here, and `arg2` is nothing, because half of the readers would take it for the wrong one.
@@ -76,7 +78,7 @@ class Argument(Value):
 
 
 def arguments(arch: str, nr: int) -> tuple[Argument, ...]:
-    """Give the six arguments of a call; those that the kernel does not declare are as wide as a register.
+    """Give the six arguments of a call, and `ip`; those that the kernel does not declare are as wide as a register.
 
     >>> arguments("x86_64", 257)[2]
     Argument(index=2, name='flags', width=32, signed=True)
@@ -84,7 +86,7 @@ def arguments(arch: str, nr: int) -> tuple[Argument, ...]:
     Raises:
         KeyError: no such architecture.
     """
-    bits = abi.ARCHES[arch].bits
+    bits = abi.arch(arch).bits
     declared = _declared(arch).get(nr, "").split()
     found = []
     for index in range(6):
@@ -92,6 +94,7 @@ def arguments(arch: str, nr: int) -> tuple[Argument, ...]:
         if name in _PLACES and _PLACES[name] != index:
             name = f"a{index}"
         found.append(Argument(index, name, min(bits, 32 if kind in ("i32", "u32") else 64), kind in ("i32", "i64")))
+    found.append(Argument(6, "ip", bits, False))
     return tuple(found)
 
 
@@ -120,5 +123,6 @@ _tables: Final[dict[str, dict[int, str]]] = {}
 def _declared(arch: str) -> dict[int, str]:
     found = _tables.get(arch)
     if found is None:
-        found = _tables[arch] = {nr: args for nr, _, _, args in abi.table(arch)}
+        rows = abi.table(arch) if arch in abi.ARCHES else ()
+        found = _tables[arch] = {nr: args for nr, _, _, args in rows}
     return found

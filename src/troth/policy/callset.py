@@ -12,10 +12,11 @@ The grammar and its precedence are Python's: `flags & X != Y` is `(flags & X) !=
 operand asks whether it is not zero. `&&`, `||` and `!` may stand for `and`, `or` and `not`. A value's place is its
 argument's, `_` leaves one open; all items must hold.
 
-ARGUMENT is the kernel's name, the manual page's, or `arg0` to `arg5` (`a0` to `a5`). It is compared as the kernel
-takes it: an `int` in 32 bits, signed. `u64(flags)` takes all 64 bits, whatever the type. CONSTANT is the kernel's
-name of a number, with the architecture's own value. `*` is any call, those without a name included, and takes
-`arg0` to `arg5` only; `@open` any member of a family, and takes the roles that all its members have.
+ARGUMENT is the kernel's name, the manual page's, or `arg0` to `arg5` (`a0` to `a5`); `ip` is the instruction
+pointer. It is compared as the kernel takes it: an `int` in 32 bits, signed. `u64(flags)` takes all 64 bits, whatever
+the type. CONSTANT is the kernel's name of a number, with the architecture's own value. `*` is any call, those without
+a name included, and takes `arg0` to `arg5` only; `@open` any member of a family, and takes the roles that all its
+members have.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import ast
 
 from troth import abi
 from troth._value import Value
+from troth.abi.others import numbers
 from troth.families import resolve
 from troth.policy._syntax import ANY_CALL, FAMILY, Source, shown, unmarked
 from troth.policy.arguments import Argument, arguments
@@ -32,7 +34,6 @@ from troth.policy.expr import ALWAYS, NEVER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Final
 
     from troth.bpf.program import Call
@@ -62,10 +63,10 @@ class CallSet(Value):
 
     def __contains__(self, call: Call) -> bool:
         """Whether a call is in the set: the reference for provers."""
-        arch = abi.ARCHES[self.arch]
+        arch = abi.arch(self.arch)
         if call.arch != arch.audit or not _numbered_by(self.arch, call.nr):
             return False
-        return self.condition(call.nr).holds(call.args)
+        return self.condition(call.nr).holds((*call.args, call.ip))
 
     def __hash__(self) -> int:
         return hash((self.text, self.arch))
@@ -89,7 +90,7 @@ class PartialCall(Value):
         """One of the calls: what is open is 0."""
         from troth.bpf.program import Call
 
-        return Call(abi.ARCHES[self.arch].audit, self.nr, tuple(value or 0 for value in self.args))
+        return Call(abi.arch(self.arch).audit, self.nr, tuple(value or 0 for value in self.args))
 
 
 def parse(text: str, arch: str, *, elsewhere: bool = False) -> CallSet:
@@ -166,7 +167,7 @@ class _Reader:
         self.source = source
         self.arch = arch
         self.elsewhere = elsewhere
-        self.names = abi.numbers(arch)
+        self.names = numbers(arch)
 
     def read(self, node: ast.expr) -> Found:
         match node:
@@ -196,9 +197,9 @@ class _Reader:
         name = unmarked(node.id)
         if name in self.names:
             return self.names[name]
-        others = [arch for arch in abi.ARCHES if name in abi.numbers(arch)]
-        if others:
-            raise self.source.error(node, f"{self.arch} has no call `{name}`", hint="it is one of " + ", ".join(others))
+        having = [arch for arch in abi.ARCHES if name in abi.numbers(arch)]
+        if having:
+            raise self.source.error(node, f"{self.arch} has no call `{name}`", hint="it is one of " + ", ".join(having))
         raise self.source.error(node, f"unknown call `{name}`", hint=closest(name, list(self.names)))
 
     def conditions(self, node: ast.expr, nr: int) -> Conditions:
@@ -222,7 +223,7 @@ class _Reader:
             return {}, ALWAYS
 
         def told(known: tuple[Argument, ...]) -> Expr:
-            nameless = tuple(argument.replace(name=f"arg{argument.index}") for argument in known)
+            nameless = (*(argument.replace(name=f"arg{argument.index}") for argument in known[:6]), known[6])
             return self._items(Conditions(self.source, self.arch, "`*`", nameless), items, keywords)
 
         seen: dict[tuple[Argument, ...], Expr] = {}
@@ -238,7 +239,7 @@ class _Reader:
 
     def _family(self, node: ast.Name, items: list[ast.expr], keywords: list[ast.keyword]) -> Found:
         name = node.id.removeprefix(FAMILY)
-        families = resolve(self.arch)
+        families = resolve(self.arch) if self.arch in abi.ARCHES else {}
         if name not in families:
             raise self.source.error(node, f"{self.arch} has no family `@{name}`", hint=closest(name, list(families)))
         calls: dict[int, Expr] = {}
@@ -297,8 +298,8 @@ def _roles(member: Resolved, known: tuple[Argument, ...]) -> dict[str, Operand]:
 
 def _combined(parts: list[Found], *, all_of: bool) -> Found:
     join = conjunction if all_of else disjunction
-    numbers: Iterable[int] = sorted({nr for calls, _ in parts for nr in calls})
-    calls = {nr: join([calls.get(nr, others) for calls, others in parts]) for nr in numbers}
+    listed = sorted({nr for calls, _ in parts for nr in calls})
+    calls = {nr: join([calls.get(nr, others) for calls, others in parts]) for nr in listed}
     return calls, join([others for _, others in parts])
 
 

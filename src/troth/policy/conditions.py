@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import difflib
 
+from troth import abi
 from troth.abi import flags
 from troth.policy._syntax import shown, unmarked
 from troth.policy.arguments import named, sayable
@@ -101,7 +102,7 @@ class Conditions:
                 return number
             case ast.Name(id=name):
                 try:
-                    return flags.value(name, self.arch)
+                    return self._constant(name)
                 except KeyError:
                     raise self._no_constant(node, name) from None
             case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -178,7 +179,7 @@ class Conditions:
                 if masked is None:
                     return None
                 mask = self.value(other)
-                if not -(1 << masked.width - 1) <= mask < 1 << masked.width:
+                if not -(1 << masked.width) <= mask < 1 << masked.width:  # ~0x80000000 is below -(1 << 31)
                     raise self.error(other, f"mask {shown(mask)} does not fit in {masked.width} bits")
                 mask %= 1 << masked.width
                 before = mask if masked.mask is None else masked.mask
@@ -272,9 +273,13 @@ class Conditions:
             raise self.error(node, f"`{self.source.piece(node)}` does not fit in 64 bits")
         return found
 
+    def _constant(self, name: str) -> int:
+        # Of an architecture whose headers are not at hand there are no constants.
+        return flags.value(name, self.arch if self.arch in abi.ARCHES else "")
+
     def _is_constant(self, name: str) -> bool:
         try:
-            flags.value(name, self.arch)
+            self._constant(name)
         except KeyError:
             return False
         return True
@@ -291,7 +296,7 @@ class Conditions:
     def _no_constant(self, node: ast.AST, name: str) -> ParseError:
         if self._is_argument(name):
             return self.error(node, f"`{unmarked(name)}` is an argument, where a number belongs")
-        near = flags.names(name[:2], self.arch) if len(name) > 1 else {}
+        near = flags.names(name[:2], self.arch) if len(name) > 1 and self.arch in abi.ARCHES else {}
         return self.error(node, f"unknown constant `{unmarked(name)}` on {self.arch}", hint=closest(name, list(near)))
 
 

@@ -5,10 +5,10 @@ Law: what is written here reads back as a condition that the same calls meet.
 
 from __future__ import annotations
 
-from troth import abi
+from troth.abi import others, words
 from troth.errors import ParseError
 from troth.policy._syntax import Source
-from troth.policy.arguments import Argument, arguments, named
+from troth.policy.arguments import arguments, named
 from troth.policy.conditions import Conditions
 from troth.policy.expr import All, Any, Not, Within, among, complement, joined
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # How tightly a piece of text holds together: what binds less stands in parentheses.
 _OR, _AND, _NOT, _ATOM = range(4)
 
+_SHORT: Final = 16  # numbers that are rather listed than called a range, if all have names
 _FEW_BITS: Final = 6  # of a mask: up to here, all values that can come out of it are looked at
 
 
@@ -29,12 +30,12 @@ def describe(expr: Expr, arch: str, call: str | int) -> str:
 
     >>> from troth.policy.callset import parse
     >>> describe(parse("openat(flags & O_ACCMODE != O_RDONLY)", "x86_64").condition(257), "x86_64", "openat")
-    'flags & 3'
+    'flags & O_ACCMODE'
 
     Raises:
         KeyError: no such architecture, or no such call there.
     """
-    nr = call if isinstance(call, int) else abi.numbers(arch)[call]
+    nr = call if isinstance(call, int) else others.numbers(arch)[call]
     return _Writer(arch, nr).write(expr)[0]
 
 
@@ -43,6 +44,7 @@ class _Writer:
         self.arch = arch
         self.nr = nr
         self.known = arguments(arch, nr)
+        self.call = others.names(arch).get(nr, "")
 
     def write(self, expr: Expr) -> tuple[str, int]:
         """The text of an expression, and how tightly it binds."""
@@ -54,6 +56,9 @@ class _Writer:
             if len(parts) == 1:
                 return parts[0]
             return sign.join(_held(part, level) for part in parts), level
+        if isinstance(expr, Not) and isinstance(expr.term, Within):
+            test = expr.term
+            return self._within(test.replace(ranges=complement(test.ranges, (1 << test.width) - 1)))
         if isinstance(expr, Not):
             return "not " + _held(self.write(expr.term), _NOT), _NOT
         if isinstance(expr, Within):
@@ -73,59 +78,69 @@ class _Writer:
         top = (1 << test.width) - 1
         ranges, rest = test.ranges, complement(test.ranges, top)
         if test.mask != top:
-            words = self._word(argument, test.mask, test.width, signed=False)
-            operand = f"{operand} & ({words})" if "|" in words else f"{operand} & {words}"
+            names = words.mask(self.arch, self.call, test.arg, test.mask)
+            names = names if self._means(names, test.mask, test.width) else _plain(test.mask)
+            operand = f"{operand} & ({names})" if "|" in names else f"{operand} & {names}"
             ranges, rest = _achievable(test.mask, ranges), _achievable(test.mask, rest)
         if not ranges or not rest:
             return ("always" if ranges else "never"), _ATOM
         if test.mask != top and rest == ((0, 0),):
             return operand, _ATOM
         if _singles(rest) and (not _singles(ranges) or len(rest) < len(ranges)):
-            values = [self._word(argument, first, test.width, signed=signed) for first, _ in rest]
+            values = [self._word(test, first, signed=signed) for first, _ in rest]
             return _among(operand, values, "!=", "not in"), _ATOM
-        return self._ranges(argument, operand, ranges, test.width, signed=signed)
+        return self._ranges(test, operand, ranges, signed=signed)
 
-    def _ranges(self, argument: Argument, operand: str, ranges: Ranges, width: int, *, signed: bool) -> tuple[str, int]:
+    def _ranges(self, test: Within, operand: str, ranges: Ranges, *, signed: bool) -> tuple[str, int]:
         """The operand is in one of the ranges, each as one comparison, the single values as one."""
-        turn = 1 << width - 1 if signed else 0
-        top = (1 << width) - 1
+        turn = 1 << test.width - 1 if signed else 0
+        top = (1 << test.width) - 1
         halves = [(max(first, low), min(last, high)) for first, last in ranges for low, high in _halves(turn, top)]
         placed = joined([(first ^ turn, last ^ turn) for first, last in halves if first <= last], top)
 
         def word(place: int) -> str:
-            return self._word(argument, place ^ turn, width, signed=signed)
+            return self._word(test, place ^ turn, signed=signed)
 
-        singles = [word(first) for first, last in placed if first == last]
-        parts = [_among(operand, singles, "==", "in")] if singles else []
+        singles, spans = [], []
         for first, last in placed:
-            if first == last:
-                continue
+            listed = [word(place) for place in range(first, last + 1)] if last - first < _SHORT else []
+            # A few numbers that have names are no range to whoever reads them.
+            if first == last or (listed and all(name[0].isalpha() for name in listed)):
+                singles += listed
+            else:
+                spans.append((first, last))
+        parts = [_among(operand, singles, "==", "in")] if singles else []
+        for first, last in spans:
             if first == 0:
-                round_ = last + 1 == turn or last & last + 1 == 0
-                parts.append(f"{operand} < {word(last + 1)}" if round_ else f"{operand} <= {word(last)}")
+                if last + 1 == turn:
+                    parts.append(f"{operand} < 0")
+                else:
+                    round_ = last & last + 1 == 0
+                    parts.append(f"{operand} < {word(last + 1)}" if round_ else f"{operand} <= {word(last)}")
             elif last == top:
-                parts.append(f"{operand} >= {word(first)}")
+                parts.append(f"{operand} >= {word(first) if first != turn else 0}")
             else:
                 parts.append(f"{word(first)} <= {operand} <= {word(last)}")
         return (parts[0], _ATOM) if len(parts) == 1 else (" or ".join(parts), _OR)
 
-    def _word(self, argument: Argument, value: int, width: int, *, signed: bool) -> str:
+    def _word(self, test: Within, value: int, *, signed: bool) -> str:
         """A number, by its names if they read back as the same number."""
-        number = value - (1 << width) if signed and value >> width - 1 else value
-        plain = str(number) if -1000 < number < 10 else f"{number:#x}"
-        words = _names(self.arch, self.nr, argument.index, value)
-        if not words:
-            return plain
+        number = value - (1 << test.width) if signed and value >> test.width - 1 else value
+        names = words.argument(self.arch, self.call, test.arg, value, within=test.mask)
+        return names if self._means(names, number, test.width) else _plain(number)
+
+    def _means(self, names: str, number: int, width: int) -> bool:
+        """Whether names read back as a number, in as many bits and with its sign."""
         try:
-            source = Source(words, "name")
-            same = Conditions(source, self.arch, "", self.known).value(source.tree) == number
+            source = Source(names, "name")
+            value = Conditions(source, self.arch, "", self.known).value(source.tree)
         except ParseError:
-            same = False
-        return words if same else plain
+            return False
+        return value == number or (value < 0 and number == value % (1 << width) and number < 1 << width - 1)
 
 
-def _names(arch: str, nr: int, index: int, value: int) -> str:
-    return ""
+def _plain(number: int) -> str:
+    return str(number) if -1000 < number < 10 else f"{number:#x}"
 
 
 def _held(part: tuple[str, int], level: int) -> str:

@@ -6,7 +6,7 @@ from troth.abi.seccomp import RET_ALLOW
 from troth.bpf.program import OFFSET_ARGS, OFFSET_IP
 from troth.policy.diagram import LOW, Diagrams, EntangledError, Node, as_within
 from troth.policy.expr import IP, All, Not, Within
-from troth.policy.search import length, search
+from troth.policy.search import Few, search
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,13 +94,18 @@ class Emitter:
 
     def _divide(self, parts: Parts, mask: int, place: Callable[[Diagram], int]) -> int:
         """Tell the values of A apart, which has no bits but those of the mask."""
-        child = parts[0][1]
-        if self._bit_tests and sum([other is child or other == child for _, other in parts]) > 1:
+        if not 2 < len(parts) <= Few.LIMIT:
+            return search(self._build, parts, _weights(parts), place)
+        plain = Few(parts, _weights(parts))
+        child, others = parts[0][1], [other for _, other in parts]
+        # What goes where 0 goes may be all combinations of some bits, unless most numbers go there.
+        if self._bit_tests and others[-1] != child and others.count(child) > 1:
             cube, rest = _without_cube(parts)
-            if rest and length(rest) + 1 < length(parts):
-                other = search(self._build, rest, _weights(rest), place) if len(rest) > 1 else place(rest[0][1])
-                return self._build.if_any_bit(mask & ~cube, other, place(child))
-        return search(self._build, parts, _weights(parts), place)
+            tree = Few(rest, _weights(rest))
+            if tree.cost + sum(_weights(parts)) < plain.cost:
+                elsewhere = tree.write(self._build, place)
+                return self._build.if_any_bit(mask & ~cube, elsewhere, place(child))
+        return plain.write(self._build, place)
 
 
 def _weights(parts: Parts) -> list[float]:

@@ -13,7 +13,7 @@ from troth.abi import others
 from troth.abi.seccomp import RET_KILL_PROCESS
 from troth.bpf.program import LD_ABS, OFFSET_ARCH, Program
 from troth.bpf.symbolic import Space
-from troth.bpf.symbolic.diagram import TRUE
+from troth.bpf.symbolic.diagram import TRUE, TooManyCubesError
 from troth.errors import RequestError
 from troth.policy.expr import All
 from troth.policy.model import Policy, Rule
@@ -155,7 +155,11 @@ def rules_of(space: Space, leaf: int, default: Hashable = None) -> tuple[Rule, .
         # What earlier rules answer need not be told apart any more.
         where = places[value]
         wider = diagram.either(where, diagram.negated(rest))
-        choices = {where, diagram.simpler(where, rest), diagram.cover(where, wider)[0]}
+        choices = {where, diagram.simpler(where, rest)}
+        try:
+            choices.add(diagram.cover(where, wider)[0])
+        except TooManyCubesError:
+            pass  # it was only to say it shorter
         expr = min((conditions(space, choice) for choice in sorted(choices)), key=size)
         rest = diagram.both(rest, diagram.negated(where))
         terms = expr.terms if isinstance(expr, All) else (expr,)

@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 
 _LOW: Final = 0xFFFFFFFF
 
-# Weights: of what is checked by rank among the calls that programs make most (`abi.seccomp.HOT`), of what is
-# checked besides, of a range that is refused, of one that the kernel allows from its bitmap.
+# How often the kernel runs the filter for a call. What is checked and made often has its weight by rank
+# (`abi.seccomp.HOT`), all that is checked besides shares one.
 _WEIGHTS: Final = {name: {nr: 12 / (rank + 3) for rank, nr in enumerate(hot)} for name, hot in HOT.items()}
-_CHECKED: Final = 1.0
-_REFUSED: Final = 0.1
-_ALLOWED: Final = 0.02
+_CHECKED: Final = 1.0  # at most
+_UNMEASURED: Final = 8.0  # together
+_REFUSED: Final = 0.05
+_ALLOWED: Final = 0.02  # from the kernel's bitmap, since Linux 5.11
 
 
 def lower(policy: Policy, *, weights: Mapping[str, float] | None = None, bit_tests: bool = True) -> Program:
@@ -95,31 +96,53 @@ def _named(weights: Mapping[str, float], policy: Policy) -> dict[str, dict[int, 
 
 
 def _segments(calls: dict[int, tuple[Rule, ...]], policy: Policy, name: str) -> list[tuple[int, Leaf]]:
-    """Ranges of numbers with one answer: (first number, answer)."""
+    """Ranges of numbers with one answer: (first number, answer), neighbours with different ones."""
     gaps = policy.gaps.get(name, ())
-    edges = {0, *calls, *[nr + 1 for nr in calls]}
-    for first, last, _ in gaps:
-        edges |= {first, last + 1}
     unknown = policy.unknown
     segments: list[tuple[int, Leaf]] = []
-    leaf: Leaf
-    for nr in sorted(edges):
-        rules = calls.get(nr)
-        if rules is not None:
-            leaf = rules[0][1] if len(rules) == 1 else rules
-        else:
-            leaf = policy.unlisted(name, nr) if gaps else unknown
-        if not segments or segments[-1][1] != leaf:
+    last: Leaf | None = None  # the answer of the last segment
+    following = 0
+    for nr in sorted(calls):
+        if nr != following:
+            if gaps:
+                segments += _unlisted(gaps, unknown, following, nr - 1, last)
+                last = segments[-1][1] if segments else None
+            elif last != unknown:
+                segments.append((following, unknown))
+                last = unknown
+        rules = calls[nr]
+        leaf: Leaf = rules[0][1] if len(rules) == 1 else rules
+        if leaf != last:
             segments.append((nr, leaf))
-    if segments[-1][0] > _LOW:
-        segments.pop()
+            last = leaf
+        following = nr + 1
+    if following <= _LOW:
+        segments += _unlisted(gaps, unknown, following, _LOW, last)
     return segments
 
 
+def _unlisted(
+    gaps: tuple[tuple[int, int, int], ...], unknown: int, low: int, high: int, last: Leaf | None
+) -> list[tuple[int, Leaf]]:
+    """What a range of unlisted numbers is answered, after a segment with the answer `last`."""
+    edges = {low}
+    for first, end, _ in gaps:
+        edges |= {edge for edge in (first, end + 1) if low < edge <= high}
+    found: list[tuple[int, Leaf]] = []
+    for edge in sorted(edges):
+        answer = next((answer for first, end, answer in gaps if first <= edge <= end), unknown)
+        if answer != last:
+            found.append((edge, answer))
+            last = answer
+    return found
+
+
 def _weights(segments: list[tuple[int, Leaf]], weigh: dict[int, float]) -> list[float]:
-    """How often the kernel runs the filter for a segment: hardly ever for what it allows from its bitmap."""
+    """How often each segment is asked for."""
+    checked = sum([type(leaf) is not int for _, leaf in segments])
+    other = min(_CHECKED, _UNMEASURED / (checked or 1))
     return [
-        weigh.get(first, _CHECKED) if isinstance(leaf, tuple) else _ALLOWED if leaf == RET_ALLOW else _REFUSED
+        (_ALLOWED if leaf == RET_ALLOW else _REFUSED) if type(leaf) is int else weigh.get(first, other)
         for first, leaf in segments
     ]
 
@@ -140,7 +163,7 @@ class _Arguments:
             return self._build.answer(leaf)
         place = self._leaves.get(id(leaf))
         if place is None:
-            if self._bit_tests and all(isinstance(cond, tuple) for conds, _ in leaf for cond in conds):
+            if self._bit_tests and _plain(leaf):
                 memo: dict[tuple[int, int, tuple[int, int] | None], int] = {}
                 place = self._rule(leaf, 0, 0, None, memo)
             else:
@@ -221,6 +244,8 @@ class _Arguments:
 
     def _values(self, values: tuple[int, ...], yes: int, no: int) -> int:
         """A is one of the values: a chain over a few runs of neighbours, a search over many."""
+        if len(values) == 1:
+            return self._build.if_equal(values[0] & _LOW, yes, no)
         return self._runs(_runs(values), yes, no)
 
     def _runs(self, runs: list[tuple[int, int]], yes: int, no: int) -> int:
@@ -237,6 +262,15 @@ class _Arguments:
                 beyond = yes if last == _LOW else build.if_at_least(last + 1, place, yes)
                 place = build.if_at_least(first, beyond, no)
         return place
+
+
+def _plain(rules: tuple[Rule, ...]) -> bool:
+    """Whether all conditions are the plain tuples of tables."""
+    for conds, _ in rules:  # a loop: a generator in `all` takes twice as long
+        for cond in conds:
+            if not isinstance(cond, tuple):
+                return False
+    return True
 
 
 def _runs(values: tuple[int, ...]) -> list[tuple[int, int]]:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _LOW: Final = 0xFFFFFFFF
 
+_REMEMBERED: Final = 16  # programs; an unbounded memo would keep every policy of a long-lived process
+_compiled: Final[dict[object, Program]] = {}
+
 
 def errno_answer(number: int) -> int:
     """The answer that makes a call fail with this errno without being executed."""
@@ -189,16 +192,27 @@ class Policy(Value):
         decided first, after what the kernel has to run the filter for at all. Without `bit_tests` the filter has
         no `JSET`.
 
+        What was compiled is remembered: the same policy, or an equal one, takes a look-up the next time.
+
         Raises:
             RequestError: the policy has no section for an architecture, or no architecture has a call of a name.
             UnsupportedError: the filter would be longer than the kernel takes.
         """
-        from troth.policy.lower import lower
-
         policy = self
         if arches is not None:
             for name in arches:
                 if name not in self.sections:
                     raise RequestError(f"the policy says nothing of {name}", hint="it knows " + " ".join(self.sections))
             policy = self.replace(sections={name: self.sections[name] for name in arches})
-        return lower(policy, weights=weights, bit_tests=bit_tests)
+        # By value and not by identity: dictionaries inside a policy could have been changed since.
+        sections = tuple([(name, tuple(calls.items())) for name, calls in policy.sections.items()])
+        weighed = None if weights is None else tuple(sorted(weights.items()))
+        key = (sections, policy.unknown, policy.bad_arch, tuple(policy.gaps.items()), weighed, bit_tests)
+        program = _compiled.get(key)
+        if program is None:
+            from troth.policy.lower import lower
+
+            if len(_compiled) >= _REMEMBERED:
+                del _compiled[next(iter(_compiled))]
+            program = _compiled[key] = lower(policy, weights=weights, bit_tests=bit_tests)
+        return program

@@ -13,21 +13,23 @@ Mehlhorn, "Nearly optimal binary search trees", 1975); taking out what is heavy 
 
 from __future__ import annotations
 
+from operator import add
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Final, TypeVar
+    from typing import Any, Final
 
     from troth.bpf.build import Builder
 
-    Leaf = TypeVar("Leaf")
+    Leaf = Any  # whatever `place` takes
     Point = tuple[float, int, Leaf]  # weight, number, leaf
-    # First number, leaf, weight with that of the points, whether it is a single number, points inside.
-    Base = tuple[int, Leaf, float, bool, tuple[Point[Leaf], ...]]
+    Base = tuple[int, Leaf, tuple[Point, ...]]  # first number, leaf, points inside
 
 _HEAVY: Final = 0.25  # of the weight: with up to four equal numbers a chain is no slower than a tree
 _CHAIN: Final = 4  # points that are compared one after the other
 _END: Final = 1 << 32
+_PRICE: Final = 0.05  # of the mean: comparisons that an instruction is worth
 
 
 def search(
@@ -41,89 +43,198 @@ def search(
     Sound: every comparison sends numbers to a part of the tree that holds the segment they are in. A number
     that `JEQ` took out cannot come back, so the neighbour that takes its place may have any leaf.
     """
-    return _tree(build, _bases(segments, weights), place)
+    return _Search(build, place).whole(*_bases(segments, weights))
 
 
-def length(segments: Sequence[tuple[int, Leaf]]) -> int:
-    """How many comparisons a tree over these segments has, at least."""
-    bases = _bases(segments, (0,) * len(segments))
-    return len(bases) - 1 + sum([len(base[4]) for base in bases])
+def _bases(
+    segments: Sequence[tuple[int, Leaf]], weights: Sequence[float]
+) -> tuple[list[Base], list[float], list[float]]:
+    """Segments, with lone numbers between equal neighbours as points of what surrounds them.
 
-
-def _bases(segments: Sequence[tuple[int, Leaf]], weights: Sequence[float]) -> list[Base[Leaf]]:
-    """Segments, with lone numbers between equal neighbours as points of what surrounds them."""
-    found: list[Base[Leaf]] = []
-    last = len(segments) - 1
-    for index, (first, leaf) in enumerate(segments):
-        weight = weights[index]
-        if len(found) > 1 and found[-1][3] and found[-2][1] == leaf and not found[-1][4]:
-            number, inner, heft, _, _ = found.pop()
-            start, _, around, _, points = found.pop()
-            found.append((start, leaf, around + heft + weight, False, (*points, (heft, number, inner))))
+    Gives also what each weighs with its points, and what the heaviest number in it weighs that `JEQ` can take.
+    """
+    bases: list[Base] = []
+    hefts: list[float] = []
+    heaviest: list[float] = []
+    ends = [first for first, _ in segments[1:]]
+    ends.append(_END)
+    alone = False  # whether the last base is a lone number
+    for (first, leaf), end, weight in zip(segments, ends, weights, strict=True):
+        if alone and len(bases) > 1 and bases[-2][1] == leaf:
+            number, inner, _ = bases.pop()
+            start, _, points = bases[-1]
+            heft = hefts.pop()
+            bases[-1] = (start, leaf, (*points, (heft, number, inner)))
+            hefts[-1] += heft + weight
+            point = heaviest.pop()
+            heaviest[-1] = max(heaviest[-1], point) if points else point
+            alone = False
         else:
-            found.append((first, leaf, weight, index < last and segments[index + 1][0] == first + 1, ()))
-    return found
+            alone = first + 1 == end
+            bases.append((first, leaf, ()))
+            hefts.append(weight)
+            heaviest.append(weight if alone else 0.0)
+    return bases, hefts, heaviest
 
 
-def _tree(build: Builder, bases: list[Base[Leaf]], place: Callable[[Leaf], int]) -> int:
-    if len(bases) == 1 and not bases[0][4]:
-        return place(bases[0][1])
-    total = sum([base[2] for base in bases])
-    where, point = _heaviest(bases)
-    many = len(bases) > 1 or len(bases[0][4]) > _CHAIN
-    if where >= 0 and (not many or point[0] >= _HEAVY * total):
-        rest = _tree(build, _without(bases, where, point), place)
-        return build.if_equal(point[1], place(point[2]), rest)
-    if len(bases) == 2 and bases[0][3] and not bases[1][4]:
-        rest = place(bases[1][1])
-        return build.if_equal(bases[0][0], place(bases[0][1]), rest)
-    low, border, high = _divided(bases, total)
-    # What is longer is written first and so stands further off: then the distance is the shorter one's length.
-    if len(low) > len(high):
-        below = _tree(build, low, place)
-        return build.if_at_least(border, _tree(build, high, place), below)
-    above = _tree(build, high, place)
-    return build.if_at_least(border, above, _tree(build, low, place))
+class _Search:
+    """Writes one tree."""
+
+    def __init__(self, build: Builder, place: Callable[[Leaf], int]) -> None:
+        self._build = build
+        self._place = place
+
+    def whole(self, bases: list[Base], hefts: list[float], heaviest: list[float]) -> int:
+        """Write the tree over these bases."""
+        reached = 0.0
+        sums = [reached]
+        for heft in hefts:
+            reached += heft
+            sums.append(reached)
+        return self._tree(bases, sums, heaviest, 0, len(bases))
+
+    def _tree(self, bases: list[Base], sums: list[float], heaviest: list[float], low: int, high: int) -> int:
+        """The tree over the bases from `low` up to `high`; `sums` has what those before each weigh."""
+        count = high - low
+        if count == 1:
+            _, leaf, points = bases[low]
+            return self._points(leaf, points, sums[high] - sums[low]) if points else self._place(leaf)
+        if count == 2 and not bases[low][2] and not bases[low + 1][2]:
+            above = self._place(bases[low + 1][1])
+            return self._build.if_at_least(bases[low + 1][0], above, self._place(bases[low][1]))
+        total = sums[high] - sums[low]
+        most = max(heaviest[low:high])
+        if most >= _HEAVY * total:
+            hefts = [sums[index + 1] - sums[index] for index in range(low, high)]
+            return self._apart(bases[low:high], hefts, heaviest[low:high], heaviest.index(most, low) - low)
+        middle = low + 1
+        if count > 2:
+            half = sums[low] + sums[high]  # twice the sum where the weight is halved
+            end = high - 1
+            while middle < end:
+                there = (middle + end) // 2
+                if sums[there] + sums[there + 1] < half:
+                    middle = there + 1
+                else:
+                    end = there
+        # What is longer is written first and so stands further off: then the distance is the shorter one's length.
+        if middle - low > high - middle:
+            below = self._tree(bases, sums, heaviest, low, middle)
+            above = self._tree(bases, sums, heaviest, middle, high)
+        else:
+            above = self._tree(bases, sums, heaviest, middle, high)
+            below = self._tree(bases, sums, heaviest, low, middle)
+        return self._build.if_at_least(bases[middle][0], above, below)
+
+    def _points(self, leaf: Leaf, points: tuple[Point, ...], heft: float) -> int:
+        """Numbers with leaves of their own, all others with one: a chain, the heaviest first, or two halves."""
+        build = self._build
+        first = max(points)
+        if len(points) > _CHAIN and first[0] < _HEAVY * heft:
+            middle = len(points) // 2
+            above = self._points(leaf, points[middle:], heft / 2)
+            return build.if_at_least(points[middle][1], above, self._points(leaf, points[:middle], heft / 2))
+        if len(points) > _CHAIN:
+            rest = self._points(leaf, tuple([point for point in points if point is not first]), heft - first[0])
+            return build.if_equal(first[1], self._place(first[2]), rest)
+        found = self._place(leaf)
+        for _, number, inner in sorted(points):
+            found = build.if_equal(number, self._place(inner), found)
+        return found
+
+    def _apart(self, bases: list[Base], hefts: list[float], heaviest: list[float], where: int) -> int:
+        """Take the heaviest number out; the lists are changed."""
+        number, inner, points = bases[where]
+        if points:
+            leaf = inner
+            point = max(points)
+            weight, number, inner = point
+            left = tuple([other for other in points if other is not point])
+            bases[where] = (bases[where][0], leaf, left)
+            hefts[where] -= weight
+            heaviest[where] = max(left)[0] if left else 0.0
+        else:
+            del bases[where], hefts[where], heaviest[where]
+            if 0 < where < len(bases) and bases[where - 1][1] == bases[where][1]:
+                start, leaf, points = bases[where - 1]
+                points += bases.pop(where)[2]
+                bases[where - 1] = (start, leaf, points)
+                hefts[where - 1] += hefts.pop(where)
+                del heaviest[where]
+                heaviest[where - 1] = max(points)[0] if points else 0.0
+        rest = self.whole(bases, hefts, heaviest)
+        return self._build.if_equal(number, self._place(inner), rest)
 
 
-def _heaviest(bases: list[Base[Leaf]]) -> tuple[int, Point[Leaf]]:
-    """The heaviest single number: the index of its base, and the number; -1 when there is none."""
-    where, best = -1, None
-    for index, (first, leaf, weight, single, points) in enumerate(bases):
-        if single and not points and (best is None or weight > best[0]):
-            where, best = index, (weight, first, leaf)
-        for point in points:
-            if best is None or point[0] > best[0]:
-                where, best = index, point
-    return where, best  # type: ignore[return-value]  # unused when there is none
+class Few:
+    """The best tree over few segments, by trying all borders for every interval of them.
 
+    Optimal among the trees of `JGE` at borders whose leaves are segments or chains of `JEQ`, for the weighted
+    mean of comparisons plus `_PRICE` of the whole weight for each instruction; a chain takes an interval in which
+    every other segment is a single number and the rest have one leaf. Takes the third power of their number.
+    """
 
-def _without(bases: list[Base[Leaf]], where: int, point: Point[Leaf]) -> list[Base[Leaf]]:
-    """The bases when a number has been taken out."""
-    first, leaf, weight, single, points = bases[where]
-    if points:
-        left = tuple(other for other in points if other is not point)
-        return [*bases[:where], (first, leaf, weight - point[0], single, left), *bases[where + 1 :]]
-    before, after = bases[:where], bases[where + 1 :]
-    if before and after and before[-1][1] == after[0][1]:
-        start, leaf, weight, _, points = before.pop()
-        _, _, more, _, others = after.pop(0)
-        before.append((start, leaf, weight + more, False, (*points, *others)))
-    return before + after
+    LIMIT: Final = 20  # segments: beyond that `search` is nearly as good and much faster
 
+    def __init__(self, segments: Sequence[tuple[int, Leaf]], weights: Sequence[float]) -> None:
+        self._segments = segments
+        count = len(segments)
+        sums = [0.0]
+        for weight in weights:
+            sums.append(sums[-1] + weight)
+        price = _PRICE * sums[-1]
+        ends = [first for first, _ in segments[1:]] + [_END]
+        single = [first + 1 == end for (first, _), end in zip(segments, ends, strict=True)]
+        # Of the interval from `low` up to `high`: its cost as cost[low][high] and ended[high][low], and the border that
+        # divides it first, which is 0 for a chain or a leaf.
+        self._cost = cost = [[0.0] * (count + 1) for _ in range(count + 1)]
+        ended = [[0.0] * (count + 1) for _ in range(count + 1)]
+        self._border = border = [[0] * (count + 1) for _ in range(count + 1)]
+        for low in range(count - 1, -1, -1):
+            row, leaf = cost[low], segments[low][1]
+            points, lone, chained = 0.0, 0.0, True  # of the chain that the interval is so far
+            for high in range(low + 2, count + 1):
+                weight = sums[high] - sums[low]
+                tried = [*map(add, row[low + 1 : high], ended[high][low + 1 : high])]
+                best = min(tried)
+                where = low + 1 + tried.index(best)
+                best += weight + price
+                if chained and (high - low) % 2:
+                    chained = segments[high - 1][1] == leaf and single[high - 2]
+                    if chained:
+                        # Points are asked for in their order: the k-th after k comparisons, what is around after all.
+                        length = (high - low) // 2
+                        points += length * weights[high - 2]
+                        lone += weights[high - 2]
+                        chain = points + length * (weight - lone + price)
+                        if chain <= best:
+                            best, where = chain, 0
+                row[high] = ended[high][low] = best
+                border[low][high] = where
 
-def _divided(bases: list[Base[Leaf]], total: float) -> tuple[list[Base[Leaf]], int, list[Base[Leaf]]]:
-    """Two halves of about the same weight, and the number at which the upper one begins."""
-    if len(bases) == 1:
-        first, leaf, weight, _, points = bases[0]
-        middle = len(points) // 2
-        own = (weight - sum([point[0] for point in points])) / 2
-        border = points[middle][1]
-        low = (first, leaf, own + sum([point[0] for point in points[:middle]]), False, points[:middle])
-        high = (border, leaf, own + sum([point[0] for point in points[middle:]]), False, points[middle:])
-        return [low], border, [high]
-    half, reached, index = total / 2, bases[0][2], 1
-    while index < len(bases) - 1 and reached + bases[index][2] / 2 < half:
-        reached += bases[index][2]
-        index += 1
-    return bases[:index], bases[index][0], bases[index:]
+    @property
+    def cost(self) -> float:
+        """Weighted comparisons, and the price of instructions."""
+        return self._cost[0][len(self._segments)]
+
+    def write(self, build: Builder, place: Callable[[Leaf], int]) -> int:
+        """Write the tree; see `search`."""
+        return self._write(build, place, 0, len(self._segments))
+
+    def _write(self, build: Builder, place: Callable[[Leaf], int], low: int, high: int) -> int:
+        segments, middle = self._segments, self._border[low][high]
+        if middle and high - low == 2 and segments[low][0] + 1 == segments[middle][0]:
+            rest = place(segments[middle][1])
+            return build.if_equal(segments[low][0], place(segments[low][1]), rest)
+        if middle:
+            if middle - low > high - middle:
+                below = self._write(build, place, low, middle)
+                return build.if_at_least(
+                    segments[middle][0], self._write(build, place, middle, high), below, shared=True
+                )
+            above = self._write(build, place, middle, high)
+            return build.if_at_least(segments[middle][0], above, self._write(build, place, low, middle), shared=True)
+        found = place(segments[low][1])
+        for number, leaf in reversed(segments[low + 1 : high : 2]):
+            found = build.if_equal(number, place(leaf), found)
+        return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from troth.bpf.symbolic.diagram import FALSE, TRUE
+from troth.bpf.symbolic.diagram import FALSE, TRUE, TooLargeError, TooManyCubesError
 from troth.policy.expr import ALWAYS, NEVER, All, Any, Not, Within
 
 TYPE_CHECKING = False
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 # How many ranges are tried before a set is said in masked values instead.
 _MOST: Final = 256
 
+_MOST_AT_ALL: Final = 20_000
+_NOT_SAID: Final = 1 << 30
+
+_MOST_COMPARED: Final = 100  # alternatives, each with each
 _SHORT: Final = 4  # nobody wishes for a shorter way to say this many numbers
 _MOST_PATCHES: Final = 8
 _WORTH_RAISING: Final = 3  # open bits of a masked value that is worth widening
@@ -74,6 +78,9 @@ def described(space: Space, arg: int, condition: int) -> Expr:
     """Say a condition on the bits of one argument with as few tests as possible.
 
     Exact: what is said holds for the same numbers. The upper half is not mentioned where it does not matter.
+
+    Raises:
+        TooLargeError: it would take tens of thousands of numbers.
     """
     diagram = space.diagram
     if condition == TRUE:
@@ -85,11 +92,15 @@ def described(space: Space, arg: int, condition: int) -> Expr:
     width = 64 if used[-1] >= 32 else 32
     if len(used) == width - used[0]:
         used = list(range(width))  # `x & ~15 != 0` is `x >= 16`
+    every = [(space.level(2 + arg, bit), 1 << bit) for bit in reversed(range(width))]
+    bits = [(level, value) for level, value in every if value.bit_length() - 1 in used]
+    plain, whole = _counted(diagram, condition, bits), _counted(diagram, condition, every)
+    if whole is not None and (plain is None or _cost(whole) <= _cost(plain) + _MASK_COST):
+        # Two values that differ in one bit are `in {2, 10}`, not `& ~8 == 2`.
+        used, bits, plain = list(range(width)), every, whole
     mask = sum(1 << bit for bit in used)
-    bits = [(space.level(2 + arg, bit), 1 << bit) for bit in reversed(used)]
-    plain = _counted(diagram, condition, bits)
     opposite = _counted(diagram, diagram.negated(condition), bits)
-    cost = 1 << 30
+    cost = _NOT_SAID
     said: Expr = NEVER
     if plain is not None:
         said, cost = Within(arg, tuple(plain), mask, width), _cost(plain)
@@ -99,12 +110,20 @@ def described(space: Space, arg: int, condition: int) -> Expr:
         for other in (_masked(diagram, arg, condition, places), _patched(diagram, arg, condition, places, bits, width)):
             if other is not None and size(other) < cost:
                 said, cost = other, size(other)
+    if cost == _NOT_SAID:
+        try:
+            said = Within(arg, tuple(ranges(diagram, condition, bits, _MOST_AT_ALL)), mask, width)
+        except TooManyError:
+            raise TooLargeError(_MOST_AT_ALL) from None
     return said
 
 
-def _masked(diagram: Diagram, arg: int, condition: int, places: dict[int, int]) -> Expr:
+def _masked(diagram: Diagram, arg: int, condition: int, places: dict[int, int]) -> Expr | None:
     """Alternatives under several masks: `x & 3 == 0 or x == 7` is two of them and a billion ranges."""
-    return _by_mask(arg, diagram.cover(condition, condition)[1], places)
+    try:
+        return _by_mask(arg, diagram.cover(condition, condition)[1], places)
+    except TooManyCubesError:
+        return None
 
 
 def _by_mask(arg: int, cubes: list[Cube], places: dict[int, int]) -> Expr:
@@ -130,7 +149,10 @@ def _patched(
     raised: list[Cube] = []
     outside = diagram.negated(condition)
     while rest != FALSE and len(raised) < _MOST_PATCHES:
-        cube = min(diagram.cover(rest, rest)[1], key=len)
+        try:
+            cube = min(diagram.cover(rest, rest)[1], key=len)
+        except TooManyCubesError:
+            return None
         if len(cube) + _WORTH_RAISING > len(bits):
             break
         for level in sorted(cube, reverse=True):
@@ -185,17 +207,18 @@ def conditions(space: Space, node: int) -> Expr:
             return NEVER
         arg = (diagram.level[node] - 64) // 64
         parts = diagram.parts(node, 64 + 64 * (arg + 1))
+        others = parts if len(parts) <= _MOST_COMPARED else {}
         terms: list[Expr] = []
         for rest in sorted(parts, key=lambda rest: (rest != TRUE, rest)):
             if rest == FALSE:
                 continue
-            suffices, others = FALSE, FALSE
-            for other, values in parts.items():
+            suffices, covered = parts[rest], FALSE
+            for other, values in others.items():
                 if diagram.implies(rest, other):
                     suffices = diagram.either(suffices, values)
                 elif diagram.implies(other, rest):
-                    others = diagram.either(others, other)
-            if others != rest:
+                    covered = diagram.either(covered, other)
+            if covered != rest:
                 terms.append(_all(described(space, arg, suffices), go(rest)))
         found = memo[node] = terms[0] if len(terms) == 1 else Any(tuple(terms))
         return found

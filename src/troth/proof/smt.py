@@ -52,7 +52,9 @@ if TYPE_CHECKING:
     # The registers on one way into an instruction: when it is taken, A, X and scratch memory.
     Way = tuple[Term, Term, Term, tuple[Term, ...]]
 
+# What a question may take before the answer is "unknown".
 SECONDS: Final = 20
+MEGABYTES: Final = 2000
 
 
 class Solver:
@@ -202,7 +204,7 @@ class Solver:
         merged: dict[int, tuple[str, dict[int, tuple[Rule, ...]]]] = {}
         for name, calls in policy.sections.items():
             first, known = merged.setdefault(abi.arch(name).audit, (name, {}))
-            merged[abi.arch(name).audit] = (first, {**calls, **known})
+            merged[abi.arch(name).audit] = (first, {**known, **calls})
         raw = self._number(policy.bad_arch)
         for audit, (name, calls) in merged.items():
             section = self._number(policy.unknown)
@@ -252,6 +254,7 @@ class Solver:
         z3 = self.z3
         solver = z3.SolverFor("QF_BV")
         solver.set("timeout", SECONDS * 1000)
+        solver.set("max_memory", MEGABYTES)
         solver.add(where)
         found = solver.check()
         if found == z3.unsat:

@@ -22,6 +22,8 @@ TRUE: Final = 1
 END: Final = 1 << 30  # the level of ends: below every bit
 
 MOST_NODES: Final = 400_000  # some 150 MB; the filters of two architectures take a tenth of it
+_MOST_STEPS: Final = 1_000_000  # choices worked out: some seconds, and 200 MB
+_MOST_CUBES: Final = 4096
 
 
 class TooLargeError(TrothError):
@@ -30,6 +32,10 @@ class TooLargeError(TrothError):
     def __init__(self, nodes: int) -> None:
         self.nodes = nodes
         super().__init__(f"the filter's arithmetic does not fit in a decision diagram of {nodes} nodes")
+
+
+class TooManyCubesError(Exception):
+    """A condition cannot be said as a few alternatives."""
 
 
 class Diagram:
@@ -107,6 +113,8 @@ class Diagram:
         o0, o1 = (low[otherwise], high[otherwise]) if c == top else (otherwise, otherwise)
         found = self.node(top, self.ite(c0, t0, o0), self.ite(c1, t1, o1))
         self._ite[key] = found
+        if len(self._ite) > _MOST_STEPS:
+            raise TooLargeError(self.most)
         return found
 
     def negated(self, condition: int) -> int:
@@ -305,6 +313,9 @@ class Diagram:
         """Cubes that together hold wherever `least` does and only where `most` does, none of them superfluous.
 
         Gives the condition that they are, too. The algorithm is Minato's and Morreale's.
+
+        Raises:
+            TooManyCubesError: there are more than anybody would read.
         """
         memo: dict[tuple[int, int], tuple[int, list[tuple[tuple[int, int], ...]]]] = {}
         size = 0
@@ -328,8 +339,8 @@ class Diagram:
             total = self.node(level, self.either(clear, free), self.either(set_, free))
             joined = [((level, 0), *cube) for cube in cubes0] + [((level, 1), *cube) for cube in cubes1] + cubes
             size += len(joined)
-            if size > self.most:
-                raise TooLargeError(self.most)
+            if size > _MOST_CUBES:
+                raise TooManyCubesError
             memo[least, most] = total, joined
             return total, joined
 

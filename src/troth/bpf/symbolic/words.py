@@ -136,7 +136,7 @@ class Words:
         return tuple(found)
 
     def _expect_small(self, a: Word, b: Word) -> None:
-        """Refuse at once what is known to be exponential in any order (Bryant, IEEE Transactions on Computers 40, 1991)."""
+        """Refuse at once what is exponential in any order of bits (Bryant, IEEE Transactions on Computers 40, 1991)."""
         a_open, b_open = (sum(bit > TRUE for bit in word) for word in (a, b))
         if a_open and b_open and a_open + b_open > _MOST_OPEN:
             raise TooLargeError(self._d.most)

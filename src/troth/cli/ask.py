@@ -1,0 +1,175 @@
+"""`troth ask`: what a filter answers to one call, and which of its instructions decide."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from troth import abi
+from troth._value import Value
+from troth.bpf.program import JA, RET_A, RET_K, Call, Program
+from troth.bpf.stack import strictest
+from troth.bpf.symbolic import Space
+from troth.bpf.symbolic.diagram import FALSE
+from troth.cli.filters import FILTER_HELP, filter_options, paint, subject
+from troth.cli.view import by_leniency
+from troth.cli.wording import answer, call_words, condition
+from troth.policy.callset import CallSet, PartialCall, parse_call
+from troth.policy.expr import ALWAYS
+from troth.policy.sets import conditions
+from troth.proof.question import calls_in, functions, replayed
+
+if TYPE_CHECKING:
+    from troth.formats import Subject
+    from troth.policy.expr import Expr
+
+_JUMP_CLASS = 0x05
+
+
+class Told(Value):
+    """One answer that a call may get: under which condition on what is open, and a call that gets it."""
+
+    __slots__ = ("raw", "when", "example")
+    raw: int
+    when: Expr
+    example: Call
+
+
+@click.command(
+    short_help="Say what a filter answers to one call.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=FILTER_HELP,
+)
+@click.argument("filter_", metavar="FILTER")
+@click.argument("call", metavar="CALL")
+@filter_options
+def ask(
+    filter_: str,
+    call: str,
+    as_: str | None,
+    arches: tuple[str, ...],
+    caps: tuple[str, ...],
+    kernel: str | None,
+    runtime: str | None,
+    form: str,
+) -> None:
+    """Say what a filter answers to one call, and which instructions decide.
+
+    \b
+    Examples:
+      troth ask docker.json 'openat(AT_FDCWD, _, O_RDWR|O_CREAT)'
+      troth ask pid:1 'clone(CLONE_NEWUSER)'
+      troth ask filter.bpf socket --arch i386
+
+    Arguments are numbers, names as the manual pages have them, or `_` for any; missing ones are open too. Where the
+    answer depends on what is open, all answers are given, each with its condition.
+    """
+    found = subject(filter_, as_, arches, caps, kernel, runtime)
+    asked = parse_call(call, found.arches[0])
+    told = verdicts(found, asked)
+    if form == "json":
+        click.echo(json.dumps(_data(found, asked, told), indent=2))
+        return
+    click.echo(f"{call} on {asked.arch}")
+    for one in told:
+        word = answer(one.raw, asked.arch)
+        when = "" if one.when == ALWAYS else f"  if {condition(one.when, asked.arch, asked.nr)}"
+        click.echo("  " + paint(word, word) + when)
+    for one in told:
+        for line in _reasons(found, one, named=len(told) > 1):
+            click.echo(line)
+
+
+def verdicts(found: Subject, asked: PartialCall) -> list[Told]:
+    """Every answer that a call may get, the most lenient first.
+
+    Raises:
+        TooLargeError: the filter is too intricate.
+    """
+    space = Space(big_endian=found.big_endian)
+    diagram = space.diagram
+    node = functions(space, (found.meaning,), exact=True)[0]
+    within = calls_in(space, CallSet(asked.text, asked.arch, {asked.nr: asked.condition}))
+    if within == FALSE:
+        return [Told(replayed(asked.example(), found.meaning, big_endian=found.big_endian), ALWAYS, asked.example())]
+    known = {space.level(0, bit): abi.arch(asked.arch).audit >> bit & 1 for bit in range(32)}
+    known |= {space.level(1, bit): asked.nr >> bit & 1 for bit in range(32)}
+    here, open_ = diagram.fixed(node, known), diagram.fixed(within, known)
+    told = []
+    for raw in diagram.values(here):
+        met = diagram.mapped(lambda value, raw=raw: value == raw, here)  # type: ignore[misc]
+        place = diagram.both(met, open_)
+        if place == FALSE:
+            continue
+        assert isinstance(raw, int)
+        every = diagram.implies(open_, met)
+        when = ALWAYS if every else conditions(space, diagram.simpler(met, open_))
+        example = asked.example()
+        if replayed(example, found.meaning, big_endian=found.big_endian) != raw:
+            bits = diagram.example(place)
+            assert bits is not None
+            seen = space.call(bits | known)
+            example = Call(abi.arch(asked.arch).audit, asked.nr, seen.args, seen.ip)
+        told.append(Told(raw, when, example))
+    return sorted(told, key=lambda one: by_leniency(one.raw))
+
+
+def _reasons(found: Subject, one: Told, *, named: bool) -> list[str]:
+    """Which instructions of each filter decide on a call."""
+    if not found.programs:
+        return []
+    lines = []
+    about = f", for {call_words(one.example)}" if named else ""
+    count = len(found.programs)
+    for index, program in enumerate(found.programs, 1):
+        raw, places = decided(program, one.example, big_endian=found.big_endian)
+        title = f"filter {index} of {count}: " if count > 1 else ""
+        lines += ["", f"{title}{answer(raw)} after {places.pop()} of {len(program)} instructions{about}"]
+        lines += _instructions(program, places, big_endian=found.big_endian)
+    if count > 1:
+        together = strictest(
+            decided(program, one.example, big_endian=found.big_endian)[0] for program in found.programs
+        )
+        lines += ["", f"together: {answer(together)}, the strictest"]
+    return lines
+
+
+def decided(program: Program, call: Call, *, big_endian: bool) -> tuple[int, list[int]]:
+    """What a program answers, and the places of the comparisons and the return that it takes; last, all steps."""
+    from troth.bpf.emulator import emulate
+
+    trace: list[int] = []
+    verdict = emulate(program, call, big_endian=big_endian, trace=trace)
+    places = [
+        place
+        for place in trace
+        if program.insns[place][0] in (RET_K, RET_A)
+        or (program.insns[place][0] & 0x07 == _JUMP_CLASS and program.insns[place][0] != JA)
+    ]
+    return verdict.raw, [*places, verdict.steps]
+
+
+def _instructions(program: Program, places: list[int], *, big_endian: bool) -> list[str]:
+    from troth import bpf
+
+    lines = bpf.annotate(program, big_endian=big_endian).splitlines()
+    listed = {int(line.split()[0]): line for line in lines if line.split() and line.split()[0].isdigit()}
+    return [listed[place] for place in places if place in listed]
+
+
+def _data(found: Subject, asked: PartialCall, told: list[Told]) -> dict[str, object]:
+    answers = []
+    for one in told:
+        entry: dict[str, object] = {"answer": answer(one.raw, asked.arch), "raw": one.raw}
+        if one.when != ALWAYS:
+            entry["if"] = condition(one.when, asked.arch, asked.nr)
+        entry["example"] = {"call": call_words(one.example), "args": list(one.example.args), "ip": one.example.ip}
+        filters = []
+        for program in found.programs:
+            raw, places = decided(program, one.example, big_endian=found.big_endian)
+            filters.append({"answer": answer(raw), "raw": raw, "steps": places[-1], "decided_at": places[:-1]})
+        entry["filters"] = filters
+        answers.append(entry)
+    return {"filter": found.origin, "arch": asked.arch, "nr": asked.nr, "call": asked.text, "answers": answers}

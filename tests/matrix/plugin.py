@@ -1,0 +1,49 @@
+"""Guests boot while all other tests run, and those that ask them come last."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from matrix.kernels import GUESTS, Guest
+from matrix.machines import MACHINES
+
+if TYPE_CHECKING:
+    from matrix.background import Boots
+
+_BOOTS: pytest.StashKey[Boots] = pytest.StashKey()
+
+
+def _guest_of(item: pytest.Item) -> Guest | None:
+    call = getattr(item, "callspec", None)
+    found = call.params.get("guest") if call else None
+    return found if isinstance(found, Guest) else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name == "test_kernels.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    wanted = {guest for guest in map(_guest_of, session.items) if guest and shutil.which(MACHINES[guest.arch].qemu[0])}
+    if wanted and not session.config.option.collectonly:
+        from matrix.background import Boots  # here: in a guest, which has this plugin too, there are no tools
+
+        guests = [guest for guest in GUESTS.values() if guest in wanted]  # in the order of the table
+        everything = os.environ.get("TROTH_MATRIX") == "all"
+        session.config.stash[_BOOTS] = Boots(guests, everything=everything)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if boots := config.stash.get(_BOOTS, None):
+        boots.end()
+
+
+@pytest.fixture(scope="session")
+def boots(pytestconfig: pytest.Config) -> Boots | None:
+    """The guests that boot; None where no QEMU that they need is installed."""
+    return pytestconfig.stash.get(_BOOTS, None)
