@@ -1,9 +1,9 @@
-"""Compile a policy to BPF.
+"""Compile a policy to BPF: the gate, the tables of numbers, and the plain conditions of promise tables.
 
-Layout of a section: the argument-checked calls that programs make most often are found first, by
-a chain of comparisons; the rest by a balanced search over ranges of numbers with the same answer.
-Calls that are allowed whatever their arguments need no fast path: since Linux 5.11 the kernel
-answers those from a bitmap (kernel/seccomp.c:seccomp_cache_prepare() @v5.11) and runs no filter.
+Numbers are found by weight (`search`), arguments checked by a diagram (`diagram`, `emit`) or, when all conditions
+of a call are plain tuples, as they stand. Calls that are allowed whatever their arguments weigh next to nothing:
+since Linux 5.11 the kernel answers those from a bitmap (kernel/seccomp.c:seccomp_cache_prepare() @v5.11) and runs no
+filter. docs/design/0008-filter-layout.md has the reasons.
 """
 
 from __future__ import annotations
@@ -118,7 +118,9 @@ def _segments(calls: dict[int, tuple[Rule, ...]], policy: Policy, name: str) -> 
                 segments.append((following, unknown))
                 last = unknown
         rules = calls[nr]
-        leaf: Leaf = rules[0][1] if len(rules) == 1 else rules
+        answer = rules[0][1]
+        # What all rules answer needs no conditions, and the kernel can see it.
+        leaf: Leaf = answer if len(rules) == 1 or _all_answer(rules, answer) else rules
         if leaf != last:
             segments.append((nr, leaf))
             last = leaf
@@ -126,6 +128,11 @@ def _segments(calls: dict[int, tuple[Rule, ...]], policy: Policy, name: str) -> 
     if following <= _LOW:
         segments += _unlisted(gaps, unknown, following, _LOW, last)
     return segments
+
+
+def _all_answer(rules: tuple[Rule, ...], answer: int) -> bool:
+    """Whether every rule answers this."""
+    return rules[-1][1] == answer and all(said == answer for _, said in rules)
 
 
 def _unlisted(

@@ -214,6 +214,6 @@ class Policy(Value):
 
             by_number = None if weights is None else weights_of(weights, policy)
             if len(_compiled) >= _REMEMBERED:
-                del _compiled[next(iter(_compiled))]
+                _compiled.clear()
             program = _compiled[key] = lower(policy, weights=by_number, bit_tests=bit_tests)
         return program
