@@ -12,13 +12,13 @@ What libseccomp leaves open is settled here. Of the rules of one call the first 
 from __future__ import annotations
 
 from errno import EDOM, EEXIST, EFAULT, EINVAL, EOPNOTSUPP
-from typing import TYPE_CHECKING, NamedTuple
 
 from troth.abi import others
 from troth.compat import _names
 from troth.compat._arches import native
 from troth.compat._error import LibraryError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Final
@@ -33,20 +33,33 @@ NE, LT, LE, EQ, GE, GT, MASKED_EQ = range(1, 8)
 SKIPPED: Final = 0xFFFFFFFF  # the number -1, which a tracer gives a call that is to be skipped
 
 
-class Comparison(NamedTuple):
-    """One comparison as an architecture makes it: an argument, a sign, and numbers cut to its width."""
+class Comparison(tuple[int, int, int, int]):
+    """One comparison as an architecture makes it: an argument, a sign, and numbers cut to its width.
 
-    arg: int
-    op: int
-    mask: int
-    datum: int
+    A tuple, since adding a rule compares it with all that are there.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, arg: int, op: int, mask: int, datum: int) -> Comparison:
+        return tuple.__new__(cls, (arg, op, mask, datum))
+
+    arg: int = property(lambda self: self[0])  # type: ignore[assignment]  # a field of the tuple
+    op: int = property(lambda self: self[1])  # type: ignore[assignment]
+    mask: int = property(lambda self: self[2])  # type: ignore[assignment]
+    datum: int = property(lambda self: self[3])  # type: ignore[assignment]
 
 
-class Rule(NamedTuple):
+class Rule(tuple["tuple[Comparison, ...]", int]):
     """What is answered when all comparisons, in the order of arguments, hold."""
 
-    comparisons: Comparisons
-    action: int
+    __slots__ = ()
+
+    def __new__(cls, comparisons: Comparisons, action: int) -> Rule:
+        return tuple.__new__(cls, (comparisons, action))
+
+    comparisons: Comparisons = property(lambda self: self[0])  # type: ignore[assignment]  # a field of the tuple
+    action: int = property(lambda self: self[1])  # type: ignore[assignment]
 
 
 def asked(args: Iterable[tuple[int, int, int, int]]) -> Comparisons:
