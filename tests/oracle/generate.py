@@ -7,6 +7,7 @@ constants and the words of the calls come from one pool, so that comparisons hol
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -81,18 +82,31 @@ def length(random: Random) -> int:
     ))  # fmt: skip
 
 
-def program(random: Random, size: int | None = None) -> Program:
-    """A random program that the kernel accepts, of `size` instructions."""
+def program(random: Random, size: int | None = None, *, words: Mapping[int, int] | None = None) -> Program:
+    """A random program that the kernel accepts, of `size` instructions.
+
+    With `words` (masks by offset) it sees these bits of these words of the call and nothing else.
+    """
     size = size or length(random)
     insns: list[Insn] = []
-    if size > 3:  # something of the call in both registers, lest most answers be constant
-        insns += [(LD_ABS, 0, 0, _offset(random)), (TAX, 0, 0, 0), (LD_ABS, 0, 0, _offset(random))]
     cells = 0  # a bit for each cell that is written to on every way here
     arriving: dict[int, int] = {}
-    for place in range(len(insns), size - 1):
+    # Something of the call in both registers, lest most answers be constant.
+    first = [*_load(random, words), (TAX, 0, 0, 0), *_load(random, words)]
+    if len(first) < size:
+        insns += first
+    while len(insns) < size - 1:
+        place = len(insns)
         cells &= arriving.pop(place, -1)
-        insn = _insn(random, cells, size - 2 - place)
+        room = size - 2 - place
+        insn = _insn(random, cells, room)
         code, jt, jf, k = insn
+        if code == LD_ABS and words is not None:
+            insns += _load(random, words) if room else [(TXA, 0, 0, 0)]
+            if room:
+                # The mask follows its load; who jumps to it masks something else.
+                cells &= arriving.pop(place + 1, -1)
+            continue
         if code & 7 == 5:
             for offset in (k,) if code == JA else (jt, jf):
                 target = place + 1 + offset
@@ -103,6 +117,30 @@ def program(random: Random, size: int | None = None) -> Program:
         insns.append(insn)
     insns.append(_answer(random))
     return Program(tuple(insns))
+
+
+def mutated(random: Random, program: Program) -> Program:
+    """The program with one instruction changed; it may still answer alike, and it sees no more of the call."""
+    insns = [*program.insns]
+    place = random.randrange(len(insns))
+    code, jt, jf, k = insns[place]
+    if code in JUMPS or code in (RET_K, LD_IMM, LDX_IMM, ADD, SUB, MUL, OR, XOR):
+        k = word(random)
+    elif code & 7 == 5:
+        jt, jf = jf, jt
+    elif code in (ADD | X, SUB | X, OR | X, XOR | X):
+        code = random.choice((ADD, SUB, OR, XOR)) | X
+    elif code in (TAX, TXA):
+        code = TAX + TXA - code
+    insns[place] = (code, jt, jf, k)
+    return Program(tuple(insns))
+
+
+def _load(random: Random, words: Mapping[int, int] | None) -> list[Insn]:
+    if words is None:
+        return [(LD_ABS, 0, 0, _offset(random))]
+    offset = random.choice(sorted(words))
+    return [(LD_ABS, 0, 0, offset), (AND, 0, 0, words[offset])]
 
 
 def _answer(random: Random) -> Insn:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from property.programs import ANY, CALLS, VALID
+from property.strategies import ANY, CALLS, VALID
 
 from troth.bpf import Call, Program, emulate
 from troth.bpf.stack import emulate_stack

@@ -5,7 +5,7 @@ A word is a tuple of nodes, the least significant bit first, so that equal words
 
 from __future__ import annotations
 
-from troth.bpf.symbolic.diagram import FALSE, TRUE, TooLargeError
+from troth.bpf.symbolic.diagram import END, FALSE, TRUE, TooLargeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Word = tuple[int, ...]
 
 BITS: Final = 32
-_MOST_OPEN: Final = 24  # bits of two factors that may differ between calls
+_MOST_OPEN: Final = 24  # bits of a call that two factors may depend on
 
 
 def constant(value: int) -> Word:
@@ -136,10 +136,21 @@ class Words:
         return tuple(found)
 
     def _expect_small(self, a: Word, b: Word) -> None:
-        """Refuse at once what is exponential in any order of bits (Bryant, IEEE Transactions on Computers 40, 1991)."""
-        a_open, b_open = (sum(bit > TRUE for bit in word) for word in (a, b))
-        if a_open and b_open and a_open + b_open > _MOST_OPEN:
+        """Refuse what is known to be exponential in any order (Bryant, IEEE Transactions on Computers 40, 1991)."""
+        if known(a) is None and known(b) is None and self._variables(a + b) > _MOST_OPEN:
             raise TooLargeError(self._d.most)
+
+    def _variables(self, bits: tuple[int, ...]) -> int:
+        """How many bits of a call these conditions depend on."""
+        d = self._d
+        seen: set[int] = {FALSE, TRUE}
+        waiting = [*bits]
+        while waiting:
+            node = waiting.pop()
+            if node not in seen:
+                seen.add(node)
+                waiting += (d.low[node], d.high[node])
+        return len({d.level[node] for node in seen} - {END})
 
     def shifted_left(self, a: Word, count: Word) -> Word:
         """a << (count & 31)."""
@@ -158,24 +169,24 @@ class Words:
         return a
 
     def values(self, a: Word) -> int:
-        """The function whose value is the number that the word is."""
-        d = self._d
-        memo: dict[tuple[int, int], int] = {}
+        """The function whose value is the number that the word is.
 
-        def go(bit: int, prefix: int) -> int:
-            if bit < 0:
-                return d.end(prefix)
-            key = (bit, prefix)
-            found = memo.get(key)
+        All bits are expanded together, so that each node of the answer is made once: bits that depend on each
+        other take no more than the values that they have together.
+        """
+        d = self._d
+        memo: dict[Word, int] = {}
+
+        def go(word: Word) -> int:
+            number = known(word)
+            if number is not None:
+                return d.end(number)
+            found = memo.get(word)
             if found is None:
-                node = a[bit]
-                if node == FALSE:
-                    found = go(bit - 1, prefix)
-                elif node == TRUE:
-                    found = go(bit - 1, prefix | 1 << bit)
-                else:
-                    found = d.ite(node, go(bit - 1, prefix | 1 << bit), go(bit - 1, prefix))
-                memo[key] = found
+                level = min(d.level[node] for node in word)
+                low = tuple(d.low[node] if d.level[node] == level else node for node in word)
+                high = tuple(d.high[node] if d.level[node] == level else node for node in word)
+                found = memo[word] = d.node(level, go(low), go(high))
             return found
 
-        return go(BITS - 1, 0)
+        return go(a)
