@@ -122,13 +122,19 @@ def implies(one: Comparison, other: Comparison) -> bool:
     return one.op in (EQ, MASKED_EQ) and one.datum & other.mask == other.datum
 
 
-def is_narrower(one: Rule, other: Rule) -> bool:
-    """Whether one rule matches only when another does, and not the other way round."""
+def is_narrower(one: Comparisons, other: Comparisons) -> bool:
+    """Whether one rule's comparisons hold only when another's do, and not the other way round."""
+    return _follows(one, other) and not _follows(other, one)
 
-    def follows(rule: Rule, wider: Rule) -> bool:
-        return all(any(implies(have, want) for have in rule.comparisons) for want in wider.comparisons)
 
-    return follows(one, other) and not follows(other, one)
+def _follows(one: Comparisons, other: Comparisons) -> bool:
+    """Whether each comparison of `other` follows from the one of the same argument."""
+    mine = {comparison[0]: comparison for comparison in one}
+    for want in other:
+        have = mine.get(want[0])
+        if have is None or (have != want and (have[1] == want[1] == EQ or not implies(have, want))):
+            return False
+    return True
 
 
 def with_rule(rules: tuple[Rule, ...], rule: Rule) -> tuple[Rule, ...]:
@@ -142,6 +148,8 @@ def with_rule(rules: tuple[Rule, ...], rule: Rule) -> tuple[Rule, ...]:
     own = rule.comparisons
     for other in rules:
         theirs = other.comparisons
+        if theirs and theirs[0] != own[0]:
+            continue
         if len(theirs) < len(own) and own[: len(theirs)] == theirs:
             return rules
         if theirs[: len(own)] == own:
@@ -151,8 +159,8 @@ def with_rule(rules: tuple[Rule, ...], rule: Rule) -> tuple[Rule, ...]:
                 )
             if theirs == own:
                 return rules
-    for place, other in enumerate(rules):
-        if other.action != rule.action and is_narrower(rule, other):
+    for place, (theirs, action) in enumerate(rules):
+        if action != rule.action and is_narrower(own, theirs):
             return (*rules[:place], rule, *rules[place:])
     return (*rules, rule)
 
