@@ -210,6 +210,18 @@ def test_what_was_passed_over_is_told_beside_the_answer(capfd: pytest.CaptureFix
     assert "note" not in out
 
 
+def test_ask_tells_which_argument_is_compared_in_more_bits_than_the_kernel_reads(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    _, out, err = run(capfd, "ask", "docker.json", "socket(AF_INET)", "--arch", "x86_64")
+    assert out.splitlines()[1:] == [
+        "  ALLOW         if u64(family) < 0x100000000",
+        "  ERRNO(EPERM)  if u64(family) >= 0x100000000",
+    ]
+    assert "note: `family` is compared in 64 bits, of which the kernel reads 32" in err
+    assert "note" not in run(capfd, "ask", "docker.json", "socket", "--arch", "x86_64")[2]
+
+
 def test_prove_agrees_with_ask_on_dockers_profile(capfd: pytest.CaptureFixture[str]) -> None:
     policy = load_bytes(Path("docker.json").read_bytes(), arches=("x86_64",))
     for name in ("mount", "read", "clone3", "ptrace", "socket", "personality"):
