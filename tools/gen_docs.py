@@ -24,6 +24,7 @@ import click  # noqa: E402  # the tree's own package comes first
 
 import troth  # noqa: E402
 import troth.bpf  # noqa: E402
+from tools.gen_docs_compat import compat_page  # noqa: E402
 from tools.gen_docs_tables import families_page, promises_page  # noqa: E402
 from troth import errors  # noqa: E402
 from troth.cli.app import app  # noqa: E402
@@ -187,12 +188,13 @@ def _value(option: click.Option) -> str:
     return f"*{option.metavar or option.type.name}*"
 
 
-PAGES: Final = {
+PAGES: Final[dict[str, Callable[[], str]]] = {
     "promises.md": promises_page,
     "families.md": families_page,
     "api.md": api_page,
     "cli.md": cli_page,
     "errors.md": errors_page,
+    "seccomp.md": lambda: compat_page(prose, signature),
 }
 
 

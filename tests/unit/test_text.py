@@ -191,3 +191,20 @@ def test_the_longest_program_has_a_text_and_a_graph() -> None:
     program = Program((*insns, *[(0x06, 0, 0, 0x50000 | code) for code in range(256)]))
     assert len(annotate(program).splitlines()) == MAX_INSNS
     assert dot(program).endswith("}\n")
+
+
+def test_the_same_text_says_the_same_in_either_byte_order() -> None:
+    text = (
+        "ld [arch]\njne #AUDIT_ARCH_S390X, no\nld [nr]\njne #__NR_clone, no\nld [args[1].hi]\njne #0, no\n"
+        "ld [args[1].lo]\njset #CLONE_NEWUSER, no\nld [ip.lo]\njeq #0, no\nret #ALLOW\nno: ret #ERRNO(EPERM)"
+    )
+    big, little = (assemble(text, big_endian=order, arch="s390x") for order in (True, False))
+    assert big != little
+    said = comments(big, big_endian=True)
+    assert said == comments(little, big_endian=False)
+    assert said[4:8] == [
+        "clone_flags, upper half",
+        "clone_flags, upper half == 0",
+        "clone_flags, lower half",
+        "clone_flags, lower half & CLONE_NEWUSER",
+    ]

@@ -111,16 +111,21 @@ class Builder:
     def _within_reach(self, place: int, *, spare: int) -> int:
         if len(self._reversed) - 1 - place + spare <= _REACH:
             return place
+        jump = self._known.get((JA, place))
+        if jump is not None and len(self._reversed) - 1 - jump + spare <= _REACH:
+            return jump
         return self._again(place)
 
     def _again(self, place: int) -> int:
         """Append a stand-in for a place that is too far: its answer repeated, or a long jump.
 
-        The stand-in of an answer becomes the one that later jumps share.
+        The stand-in of an answer becomes the one that later jumps share; a long jump is shared for as long as it is
+        near.
         """
         insn = self._reversed[place]
         if insn[0] == RET_K:
             fresh = self._append(insn)
             self._known[(RET_K, insn[3])] = fresh
             return fresh
-        return self._append((JA, 0, 0, len(self._reversed) - 1 - place))
+        fresh = self._known[(JA, place)] = self._append((JA, 0, 0, len(self._reversed) - 1 - place))
+        return fresh

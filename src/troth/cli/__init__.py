@@ -74,7 +74,7 @@ def call(work: Callable[[], int]) -> int:
         complain(str(error), error.hint)
         return int(getattr(error, "status", FAILED))
     except ModuleNotFoundError as error:
-        if error.name not in ("click", "rich"):
+        if error.name not in ("click", "msgspec", "rich"):
             raise
         complain(f"this command needs {error.name}", f"pip install {error.name}; `troth run` works without it")
         return FAILED

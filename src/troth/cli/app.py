@@ -43,6 +43,7 @@ def app() -> None:
     Examples:
       troth run -p "stdio rpath" -- ls /
       troth run -p "stdio rpath" -v /srv:r -- grep -r needle /srv
+      troth show pid:1
       troth doctor
     """
 

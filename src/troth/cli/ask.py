@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from troth import abi
+from troth import abi, bpf
 from troth._value import Value
+from troth.bpf.emulator import emulate
 from troth.bpf.program import JA, RET_A, RET_K, Call, Program
 from troth.bpf.stack import strictest
-from troth.bpf.symbolic import Space
+from troth.bpf.symbolic import Space, TooLargeError
 from troth.bpf.symbolic.diagram import FALSE
-from troth.cli.filters import FILTER_HELP, filter_options, paint, subject
+from troth.cli.filters import FILTER_HELP, UnansweredError, filter_options, paint, subject
 from troth.cli.view import by_leniency
-from troth.cli.wording import answer, call_words, condition
-from troth.policy.callset import CallSet, PartialCall, parse_call
+from troth.cli.wording import answer, call_words, condition, wrapped
+from troth.policy.callset import PartialCall, parse_call
 from troth.policy.expr import ALWAYS
+from troth.policy.meaning import condition as holds_when
 from troth.policy.sets import conditions
-from troth.proof.question import calls_in, functions, replayed
+from troth.proof.question import functions, replayed
 
 if TYPE_CHECKING:
     from troth.formats import Subject
@@ -29,11 +31,14 @@ _JUMP_CLASS = 0x05
 
 
 class Told(Value):
-    """One answer that a call may get: under which condition on what is open, and a call that gets it."""
+    """One answer that a call may get: under which condition on what is open, and a call that gets it.
+
+    `when` is None when there is a condition that cannot be said.
+    """
 
     __slots__ = ("raw", "when", "example")
     raw: int
-    when: Expr
+    when: Expr | None
     example: Call
 
 
@@ -68,15 +73,20 @@ def ask(
     """
     found = subject(filter_, as_, arches, caps, kernel, runtime)
     asked = parse_call(call, found.arches[0])
-    told = verdicts(found, asked)
+    try:
+        told = verdicts(found, asked)
+    except TooLargeError as error:
+        raise UnansweredError(found.origin, error) from None
     if form == "json":
         click.echo(json.dumps(_data(found, asked, told), indent=2))
         return
     click.echo(f"{call} on {asked.arch}")
+    width = max(len(answer(one.raw, asked.arch)) for one in told)
     for one in told:
         word = answer(one.raw, asked.arch)
-        when = "" if one.when == ALWAYS else f"  if {condition(one.when, asked.arch, asked.nr)}"
-        click.echo("  " + paint(word, word) + when)
+        first, *more = wrapped(f"  {word:{width}}  ", _when(one, asked))
+        for line in (first.replace(word, paint(word, word), 1), *more):
+            click.echo(line.rstrip())
     for one in told:
         for line in _reasons(found, one, named=len(told) > 1):
             click.echo(line)
@@ -88,15 +98,20 @@ def verdicts(found: Subject, asked: PartialCall) -> list[Told]:
     Raises:
         TooLargeError: the filter is too intricate.
     """
-    space = Space(big_endian=found.big_endian)
+    try:
+        return _verdicts(found, asked, Space(big_endian=found.big_endian), sayable=True)
+    except TooLargeError:
+        # Arguments that are added or compared with one another; their conditions are not worth reading.
+        return _verdicts(found, asked, Space(big_endian=found.big_endian, interleaved=True), sayable=False)
+
+
+def _verdicts(found: Subject, asked: PartialCall, space: Space, *, sayable: bool) -> list[Told]:
     diagram = space.diagram
+    audit = abi.arch(asked.arch).audit
     node = functions(space, (found.meaning,), exact=True)[0]
-    within = calls_in(space, CallSet(asked.text, asked.arch, {asked.nr: asked.condition}))
-    if within == FALSE:
-        return [Told(replayed(asked.example(), found.meaning, big_endian=found.big_endian), ALWAYS, asked.example())]
-    known = {space.level(0, bit): abi.arch(asked.arch).audit >> bit & 1 for bit in range(32)}
+    known = {space.level(0, bit): audit >> bit & 1 for bit in range(32)}
     known |= {space.level(1, bit): asked.nr >> bit & 1 for bit in range(32)}
-    here, open_ = diagram.fixed(node, known), diagram.fixed(within, known)
+    here, open_ = diagram.fixed(node, known), holds_when(space, asked.condition)
     told = []
     for raw in diagram.values(here):
         met = diagram.mapped(lambda value, raw=raw: value == raw, here)  # type: ignore[misc]
@@ -104,29 +119,41 @@ def verdicts(found: Subject, asked: PartialCall) -> list[Told]:
         if place == FALSE:
             continue
         assert isinstance(raw, int)
-        every = diagram.implies(open_, met)
-        when = ALWAYS if every else conditions(space, diagram.simpler(met, open_))
+        when: Expr | None = None
+        if diagram.implies(open_, met):
+            when = ALWAYS
+        elif sayable:
+            when = conditions(space, diagram.simpler(met, open_))
         example = asked.example()
         if replayed(example, found.meaning, big_endian=found.big_endian) != raw:
             bits = diagram.example(place)
             assert bits is not None
-            seen = space.call(bits | known)
-            example = Call(abi.arch(asked.arch).audit, asked.nr, seen.args, seen.ip)
+            seen = space.call(bits)
+            example = Call(audit, asked.nr, seen.args, seen.ip)
         told.append(Told(raw, when, example))
     return sorted(told, key=lambda one: by_leniency(one.raw))
+
+
+def _when(one: Told, asked: PartialCall) -> str:
+    """On which condition an answer is given; empty when on none."""
+    if one.when is None:
+        return f"for some of these calls, such as {call_words(one.example)}"
+    return "" if one.when == ALWAYS else f"if {condition(one.when, asked.arch, asked.nr)}"
 
 
 def _reasons(found: Subject, one: Told, *, named: bool) -> list[str]:
     """Which instructions of each filter decide on a call."""
     if not found.programs:
         return []
-    lines = []
+    lines: list[str] = []
+    raws: list[int] = []
     about = f", for {call_words(one.example)}" if named else ""
     count = len(found.programs)
     for index, program in enumerate(found.programs, 1):
-        raw, places = decided(program, one.example, big_endian=found.big_endian)
+        raw, places, steps = decided(program, one.example, big_endian=found.big_endian)
+        raws.append(raw)
         title = f"filter {index} of {count}: " if count > 1 else ""
-        lines += ["", f"{title}{answer(raw)} after {places.pop()} of {len(program)} instructions{about}"]
+        lines += ["", f"{title}{answer(raw)} after {steps} of {len(program)} instructions{about}"]
         lines += _instructions(program, places, big_endian=found.big_endian)
     if count > 1:
         together = strictest(
@@ -136,24 +163,19 @@ def _reasons(found: Subject, one: Told, *, named: bool) -> list[str]:
     return lines
 
 
-def decided(program: Program, call: Call, *, big_endian: bool) -> tuple[int, list[int]]:
-    """What a program answers, and the places of the comparisons and the return that it takes; last, all steps."""
-    from troth.bpf.emulator import emulate
-
+def decided(program: Program, call: Call, *, big_endian: bool) -> tuple[int, list[int], int]:
+    """What a program answers, the places of the comparisons and the return that it takes, and its steps."""
     trace: list[int] = []
     verdict = emulate(program, call, big_endian=big_endian, trace=trace)
-    places = [
-        place
-        for place in trace
-        if program.insns[place][0] in (RET_K, RET_A)
-        or (program.insns[place][0] & 0x07 == _JUMP_CLASS and program.insns[place][0] != JA)
-    ]
-    return verdict.raw, [*places, verdict.steps]
+    return verdict.raw, [place for place in trace if _decides(program.insns[place][0])], verdict.steps
+
+
+def _decides(code: int) -> bool:
+    return code in (RET_K, RET_A) or (code & 0x07 == _JUMP_CLASS and code != JA)
 
 
 def _instructions(program: Program, places: list[int], *, big_endian: bool) -> list[str]:
-    from troth import bpf
-
+    """The lines of an annotated program at some places."""
     lines = bpf.annotate(program, big_endian=big_endian).splitlines()
     listed = {int(line.split()[0]): line for line in lines if line.split() and line.split()[0].isdigit()}
     return [listed[place] for place in places if place in listed]
@@ -163,13 +185,13 @@ def _data(found: Subject, asked: PartialCall, told: list[Told]) -> dict[str, obj
     answers = []
     for one in told:
         entry: dict[str, object] = {"answer": answer(one.raw, asked.arch), "raw": one.raw}
-        if one.when != ALWAYS:
+        if one.when is not None and one.when != ALWAYS:
             entry["if"] = condition(one.when, asked.arch, asked.nr)
         entry["example"] = {"call": call_words(one.example), "args": list(one.example.args), "ip": one.example.ip}
         filters = []
         for program in found.programs:
-            raw, places = decided(program, one.example, big_endian=found.big_endian)
-            filters.append({"answer": answer(raw), "raw": raw, "steps": places[-1], "decided_at": places[:-1]})
+            raw, places, steps = decided(program, one.example, big_endian=found.big_endian)
+            filters.append({"answer": answer(raw), "raw": raw, "steps": steps, "decided_at": places})
         entry["filters"] = filters
         answers.append(entry)
     return {"filter": found.origin, "arch": asked.arch, "nr": asked.nr, "call": asked.text, "answers": answers}

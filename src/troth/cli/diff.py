@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from troth.bpf.symbolic import TooLargeError
 from troth.cli.filters import FILTER_HELP, filter_options, paint, subject
 from troth.cli.wording import NO_CALL, X32_BIT, answer, call_words, condition, span_words, wrapped
 from troth.errors import RequestError
 from troth.policy.expr import ALWAYS
+from troth.policy.lift import NotLiftableError
+from troth.proof import Diff, Row, equal
 from troth.proof import diff as compare
-from troth.proof.result import PROVED, UNKNOWN, Row
+from troth.proof.result import PROVED, UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from troth.formats import Subject
 
 DIFFERS = 1
 ALL = ((0, 0xFFFFFFFF),)
@@ -54,7 +59,7 @@ def diff(
     one, other = (subject(source, as_, arches, caps, kernel, runtime) for source in (old, new))
     if one.big_endian != other.big_endian:
         raise RequestError("the filters are for machines of different byte orders: no call can be asked of both")
-    found = compare(one.meaning, other.meaning, big_endian=one.big_endian)
+    found = _compared(one, other)
     if form == "json":
         rows = [_data(row, part) for row in found.rows for part in split(row)]
         click.echo(json.dumps({"a": old, "b": new, "verdict": found.verdict, "why": found.why, "rows": rows}, indent=2))
@@ -66,6 +71,21 @@ def diff(
         for line in lines([(row, part) for row in found.rows for part in split(row)]):
             click.echo(line)
     return 0 if found.verdict == PROVED else DIFFERS
+
+
+def _compared(one: Subject, other: Subject) -> Diff:
+    """All differences; or at least whether there are any, where they cannot be said."""
+    try:
+        return compare(one.meaning, other.meaning, big_endian=one.big_endian)
+    except (NotLiftableError, TooLargeError) as error:
+        told = equal(one.meaning, other.meaning, big_endian=one.big_endian)
+        if told:
+            return Diff(PROVED)
+        if told.witness is None:
+            return Diff(UNKNOWN, (), told.why)
+        old, new = told.witness.answers
+        shown = f"{call_words(told.witness.call)}: {answer(old)} -> {answer(new)}"
+        return Diff(UNKNOWN, (), f"they differ, for example in {shown}; not all differences can be said: {error}")
 
 
 Part = tuple[str, tuple[tuple[int, int], ...]]

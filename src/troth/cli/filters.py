@@ -9,8 +9,20 @@ from typing import Any, TypeVar
 
 import click
 
+from troth.errors import TrothError
 from troth.formats import Subject
 from troth.formats.subject import FORMATS, read
+
+
+class UnansweredError(TrothError):
+    """A question about a filter that is too intricate to be answered."""
+
+    status = 1
+
+    def __init__(self, origin: str, why: TrothError) -> None:
+        super().__init__(f"{origin}: {why}")
+        self.hint = "`troth show --asm` prints its program; `troth prove` asks a solver if z3 is installed"
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,8 +39,12 @@ def filter_options(command: F) -> F:
     """Add the options that say how a FILTER is to be read."""
     for option in reversed(
         [
-            click.option("--as", "as_", type=click.Choice(FORMATS), help="The format of a file; found by its content."),
-            click.option("--arch", "arches", multiple=True, metavar="ARCH", help="Architecture; the machine's first."),
+            click.option(
+                "--as", "as_", type=click.Choice(FORMATS), help="The format of a file; by default by its content."
+            ),
+            click.option(
+                "--arch", "arches", multiple=True, metavar="ARCH", help="What is asked about; the machine's first."
+            ),
             click.option(
                 "--cap", "caps", multiple=True, metavar="CAP", help="A container's capability, or `docker`, `podman`."
             ),

@@ -54,7 +54,7 @@ def prove(
     \b
     Examples:
       troth prove docker.json --cap docker --never 'clone(flags & CLONE_NEWUSER)'
-      troth prove pid:1 --never '@mount or ptrace'
+      troth prove pid:1 --never '@exec or ptrace'
       troth prove filter.bpf --never 'openat(flags & O_ACCMODE != O_RDONLY)' --arch x86_64
       troth prove pledge:stdio --always '* and not @exit' --answer KILL_PROCESS
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from troth.cli.filters import FILTER_HELP, filter_options, paint, subject
+from troth.bpf.symbolic import TooLargeError
+from troth.cli.filters import FILTER_HELP, UnansweredError, filter_options, paint, subject
 from troth.cli.view import View, as_data, by_leniency, rule_words, views
 from troth.cli.wording import answer, range_words, wrapped
 from troth.errors import RequestError
+from troth.policy.lift import NotLiftableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,10 +61,11 @@ def show(
     found = subject(filter_, as_, arches, caps, kernel, runtime)
     if asm or dot:
         click.echo("\n".join(_programs(found, dot=dot)), nl=False)
-    elif form == "json":
-        click.echo(json.dumps(_data(found), indent=2))
-    else:
-        click.echo("\n".join(_text(found)))
+        return
+    try:
+        click.echo(json.dumps(_data(found), indent=2) if form == "json" else "\n".join(_text(found)))
+    except (TooLargeError, NotLiftableError) as error:
+        raise UnansweredError(found.origin, error) from None
 
 
 def _programs(found: Subject, *, dot: bool) -> list[str]:

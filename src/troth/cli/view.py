@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from troth.policy.lift import Cell, Section
 
 _LAST = 0xFFFFFFFF
+_NEAR = 0xFFFF
 # The numbers of x86_64 and of x32 under the AUDIT_ARCH value that they share.
 _X86_64 = ((0, X32_BIT - 1), (2 * X32_BIT, 3 * X32_BIT - 1))
 _X32 = ((X32_BIT, 2 * X32_BIT - 1), (3 * X32_BIT, _LAST))
@@ -86,10 +87,13 @@ def _view(arch: str, cells: Iterable[Cell], within: tuple[tuple[int, int], ...])
         for low, high in within
         if max(cell.first, low) <= min(cell.last, high)
     ]
+    # What most numbers are answered that a call may get one day: they lie close to those that there are.
+    base = min(low for low, _ in within)
     sizes: dict[tuple[Rule, ...], int] = {}
     for first, last, rules in parts:
-        sizes[rules] = sizes.get(rules, 0) + last - first + 1
-    default = max(sizes, key=lambda rules: (sizes[rules], len(rules) == 1))
+        near = max(0, min(last, base + _NEAR) - first + 1) << 32
+        sizes[rules] = sizes.get(rules, 0) + near + last - first + 1
+    default = max(sizes, key=lambda rules: sizes[rules])
     names = others.names(arch) if is_known(arch) else {}
     entries, spans = [], []
     for first, last, rules in parts:

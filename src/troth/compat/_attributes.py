@@ -34,8 +34,8 @@ def checked(attr: int, value: int, *, notifies: bool) -> int:
     """The value, unsigned, that an attribute gets; `notifies` says whether a rule has the action NOTIFY.
 
     Raises:
-        LibraryError: EACCES, it can only be read; EOPNOTSUPP, no such value, or not with this kernel; EINVAL, not together
-            with what the filter has.
+        LibraryError: EACCES, it can only be read; EOPNOTSUPP, no such value, or not with this kernel; EINVAL, not
+            together with what the filter has.
     """
     if attr == Attr.ACT_DEFAULT:
         raise LibraryError(EACCES, "the default action is given when the filter is made, or reset")

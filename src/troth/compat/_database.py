@@ -12,14 +12,13 @@ What libseccomp leaves open is settled here. Of the rules of one call the first 
 from __future__ import annotations
 
 from errno import EDOM, EEXIST, EFAULT, EINVAL, EOPNOTSUPP
+from typing import TYPE_CHECKING, NamedTuple
 
-from troth._value import Value
 from troth.abi import others
 from troth.compat import _names
 from troth.compat._arches import native
 from troth.compat._error import LibraryError
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Final
@@ -34,20 +33,18 @@ NE, LT, LE, EQ, GE, GT, MASKED_EQ = range(1, 8)
 SKIPPED: Final = 0xFFFFFFFF  # the number -1, which a tracer gives a call that is to be skipped
 
 
-class Comparison(Value):
+class Comparison(NamedTuple):
     """One comparison as an architecture makes it: an argument, a sign, and numbers cut to its width."""
 
-    __slots__ = ("arg", "op", "mask", "datum")
     arg: int
     op: int
     mask: int
     datum: int
 
 
-class Rule(Value):
+class Rule(NamedTuple):
     """What is answered when all comparisons, in the order of arguments, hold."""
 
-    __slots__ = ("comparisons", "action")
     comparisons: Comparisons
     action: int
 

@@ -12,7 +12,7 @@ from troth.compat._database import Database, asked
 from troth.compat._error import LibraryError, told
 from troth.compat._numbers import c_int, integer, token
 from troth.compat._types import NOTIFY, Arch, Arg, Attr, Notification, NotificationResponse
-from troth.errors import EnforcementError, ParseError
+from troth.errors import EnforcementError, UnsupportedError
 from troth.kernel.notify import FLAG_CONTINUE
 from troth.kernel.process import set_no_new_privs
 from troth.kernel.seccomp import set_mode_filter
@@ -418,7 +418,7 @@ class SyscallFilter:
             try:
                 bad_arch, optimize = self._attributes[Attr.ACT_BADARCH], self._attributes[Attr.CTL_OPTIMIZE]
                 program = _policy.program(self._database, bad_arch, by_priority=optimize == 1)
-            except ParseError as error:
+            except UnsupportedError as error:
                 raise LibraryError(EFAULT, str(error)) from error
             self._precomputed = program.to_bytes(big_endian=self._database.big_endian)
         return self._precomputed

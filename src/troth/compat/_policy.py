@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from troth.abi import others
 from troth.compat._arches import BY_NAME
 from troth.compat._database import ranges
 from troth.policy import Policy
@@ -42,17 +43,17 @@ def policy(database: Database, bad_arch: int) -> Policy:
 
 
 def program(database: Database, bad_arch: int, *, by_priority: bool) -> Program:
-    """Compile; `by_priority` lets the calls that were given a priority be found sooner.
+    """Compile; `by_priority` lets the calls that were given a priority be found sooner, 16 more as twice as often.
 
     Without JSET, which libseccomp's own simulator and disassembler of filters do not know.
     """
-    weights: dict[str, dict[int, float]] = {}
+    weights: dict[str, float] = {}
     for arch in database.arches if by_priority else ():
-        given = {nr: 1.0 + priority for nr, priority in database.priorities[arch.token].items()}
-        if given:
-            both = arch == _X32 and _X86_64 in database.arches
-            weights.setdefault((_X86_64 if both else arch).ours, {}).update(given)
-    return lower(policy(database, bad_arch), weights=weights, bit_tests=False)
+        names = others.names(arch.ours)
+        for nr, priority in database.priorities[arch.token].items():
+            if nr in names:  # the number -1 has no name
+                weights[names[nr]] = 2.0 ** (priority / 16)
+    return lower(policy(database, bad_arch), weights=weights or None, bit_tests=False)
 
 
 def _rules(rules: tuple[Rule, ...], arch: Arch, default: int) -> tuple[PolicyRule, ...]:

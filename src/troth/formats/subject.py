@@ -75,7 +75,8 @@ def read(
     if text.startswith("pid:"):
         from troth.formats.live import process
 
-        return process(text.removeprefix("pid:"))
+        running = process(text.removeprefix("pid:"))
+        return running.replace(arches=wanted) if wanted else running
     if text.startswith("pledge:"):
         return _pledge(text, wanted)
     data = _standard_input() if text == "-" else _content(text)

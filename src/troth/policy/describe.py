@@ -73,6 +73,8 @@ class _Writer:
         argument = self.known[test.arg]
         operand = argument.name if named(self.known, argument.name) == argument else f"a{argument.index}"
         signed = argument.signed
+        if test.mask != (1 << test.width) - 1 and not test.mask >> argument.width:
+            test = _as_wide(test, argument.width)
         if test.width != argument.width:
             operand, signed = f"u{test.width}({operand})", False
         top = (1 << test.width) - 1
@@ -158,6 +160,14 @@ def _singles(ranges: Ranges) -> bool:
 
 def _halves(turn: int, top: int) -> Ranges:
     return ((0, turn - 1), (turn, top)) if turn else ((0, top),)
+
+
+def _as_wide(test: Within, width: int) -> Within:
+    """The same test in another width, which is of no account where the mask leaves bits of both only."""
+    low, top = (1 << test.width) - 1, (1 << width) - 1
+    return Within(
+        test.arg, tuple((first, top if last == low else last) for first, last in test.ranges), test.mask, width
+    )
 
 
 def _achievable(mask: int, ranges: Ranges) -> Ranges:

@@ -16,14 +16,14 @@ from troth.policy.expr import All, Any, Not, Within, complement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Final, TypeAlias
 
     from troth.policy.expr import Expr
     from troth.policy.model import Rule
 
     Parts = tuple[tuple[int, "Diagram"], ...]  # (first value, what follows), from 0
-    Diagram: TypeAlias = "Node | int | bool"  # an answer, or whether a condition holds
+    Diagram: TypeAlias = "Node | int | bool | None"  # an answer or none, or whether a condition holds
     Test = tuple[int, bool, int]  # argument, upper half?, mask
 
 LOW: Final = 0xFFFFFFFF
@@ -45,11 +45,12 @@ class Node:
 class Diagrams:
     """Diagrams with the order of tests that conditions ask for: as they come, words together."""
 
-    limit = 10_000  # choices in one call's rules: what takes more is better written as it stands
+    limit = 100_000  # parts of nodes to make for one call: rules that take more are better written as they stand
 
     def __init__(self, conds: Iterable[Expr]) -> None:
         self._nodes: dict[tuple[int, tuple[tuple[int, int], ...]], Node] = {}
-        self._chosen: dict[tuple[int, int, int], Diagram] = {}
+        self._chosen: dict[tuple[int, ...], Diagram] = {}
+        self._made = 0
         self._kept: list[Diagram] = []  # what `_chosen` knows by its id stays alive
         self._withins: dict[Within, Diagram] = {}
         tests: dict[Test, bool] = {}
@@ -66,12 +67,10 @@ class Diagrams:
         """The answer of the first rule that applies.
 
         Raises:
-            EntangledError: there would be more than `limit` choices to make.
+            EntangledError: there would be more than `limit` parts of nodes to make.
         """
-        found: Diagram = rules[-1][1]
-        for cond, answer in reversed(_by_answer(rules[:-1])):
-            found = self.choose(self.expr(cond), answer, found)
-        return found
+        said: list[Diagram] = [self.choose(self.expr(cond), answer, None) for cond, answer in _by_answer(rules[:-1])]
+        return self.first(_folded(said, self.first, None), rules[-1][1])
 
     def expr(self, expr: Expr) -> Diagram:
         """Whether a condition holds."""
@@ -84,12 +83,10 @@ class Diagrams:
             return self.expr(as_within(expr))
         if isinstance(expr, Not):
             return self.choose(self.expr(expr.term), False, True)
-        holds = isinstance(expr, All)
-        found: Diagram = holds
-        for term in reversed(expr.terms):
-            one = self.expr(term)
-            found = self.choose(one, found, False) if holds else self.choose(one, True, found)
-        return found
+        terms = [self.expr(term) for term in expr.terms]
+        if isinstance(expr, All):
+            return _folded(terms, lambda one, other: self.choose(one, other, False), True)
+        return _folded(terms, lambda one, other: self.choose(one, True, other), False)
 
     def choose(self, cond: Diagram, yes: Diagram, no: Diagram) -> Diagram:
         """`yes` where the condition holds, `no` elsewhere."""
@@ -99,30 +96,39 @@ class Diagrams:
             return no
         if yes is no or (yes == no and type(yes) is type(no)):
             return yes
-        key = (id(cond), id(yes), id(no))
+        return self._merged((cond, yes, no), self.choose)
+
+    def first(self, one: Diagram, other: Diagram) -> Diagram:
+        """What the one answers, and the other where the one does not (None)."""
+        if one is None:
+            return other
+        if not isinstance(one, Node) or other is None or one is other:
+            return one
+        return self._merged((one, other), self.first)
+
+    def _merged(self, these: tuple[Diagram, ...], go: Callable[..., Diagram]) -> Diagram:
+        """Do something for all values of the first test of some diagrams at once."""
+        key = tuple([id(one) for one in these])
         known = self._chosen.get(key)
         if known is not None:
             return known
-        rank = min(part.rank for part in (cond, yes, no) if isinstance(part, Node))
-        test = next(part.test for part in (cond, yes, no) if isinstance(part, Node) and part.rank == rank)
-        three = [
-            part.parts if isinstance(part, Node) and part.rank == rank else ((0, part),) for part in (cond, yes, no)
-        ]
+        top = min([one for one in these if isinstance(one, Node)], key=lambda node: node.rank)
+        split = [one.parts if isinstance(one, Node) and one.rank == top.rank else ((0, one),) for one in these]
+        at = [0] * len(these)
         parts: list[tuple[int, Diagram]] = []
-        at = [0, 0, 0]
         start = 0
         while start <= LOW:
-            parts.append((start, self.choose(*(three[which][at[which]][1] for which in range(3)))))
+            parts.append((start, go(*[part[place][1] for part, place in zip(split, at, strict=True)])))
             ends = [
-                three[which][at[which] + 1][0] if at[which] + 1 < len(three[which]) else LOW + 1 for which in range(3)
+                part[place + 1][0] if place + 1 < len(part) else LOW + 1 for part, place in zip(split, at, strict=True)
             ]
             start = min(ends)
-            at = [at[which] + (ends[which] == start) for which in range(3)]
-        found = self._node(rank, test, parts)
-        if len(self._chosen) >= self.limit:
+            at = [place + (end == start) for place, end in zip(at, ends, strict=True)]
+        self._made += len(parts)
+        if self._made > self.limit:
             raise EntangledError
-        self._chosen[key] = found
-        self._kept += (cond, yes, no)
+        found = self._chosen[key] = self._node(top.rank, top.test, parts)
+        self._kept += these
         return found
 
     def _node(self, rank: int, test: Test, parts: list[tuple[int, Diagram]]) -> Diagram:
@@ -178,6 +184,14 @@ class Diagrams:
         if mask == 0:
             return found[0]
         return self._node(self._ranks[test], test, sorted(found.items(), key=lambda part: part[0]))
+
+
+def _folded(terms: list[Diagram], join: Callable[[Diagram, Diagram], Diagram], nothing: Diagram) -> Diagram:
+    """All terms joined, in pairs of neighbours: what is joined stays small for as long as it can."""
+    while len(terms) > 1:
+        odd = terms[-1:] if len(terms) % 2 else []
+        terms = [join(terms[index], terms[index + 1]) for index in range(0, len(terms) - 1, 2)] + odd
+    return terms[0] if terms else nothing
 
 
 def _by_answer(rules: tuple[Rule, ...]) -> list[tuple[Expr, int]]:

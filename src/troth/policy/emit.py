@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from troth.policy.model import Rule
 
     Held = tuple[int, int] | None  # what A holds: a word of the call by its offset, and which of its bits
-    Leaf = Callable[[int], int]
+    Leaf = Callable[[int | None], int]
 
 
 class Emitter:
@@ -45,7 +45,11 @@ class Emitter:
             for conds, answer in reversed(rules[:-1]):
                 place = self._expr(All(conds), self._build.answer(answer), place)
             return place
-        return self._node(diagram, None, {}, self._build.answer)
+        return self._node(diagram, None, {}, self._answer)
+
+    def _answer(self, answer: int | None) -> int:
+        assert answer is not None  # the last rule has no conditions
+        return self._build.answer(answer)
 
     def _expr(self, expr: Expr, yes: int, no: int) -> int:
         """Write a condition as it stands; A is loaded anew for each test."""

@@ -39,6 +39,17 @@ OWN: Final = {
     "SYSLOG_ACTION_SIZE_BUFFER": 10,
     # uapi/linux/perf_event.h
     "PERF_FLAG_FD_NO_GROUP": 1, "PERF_FLAG_FD_OUTPUT": 2, "PERF_FLAG_PID_CGROUP": 4, "PERF_FLAG_FD_CLOEXEC": 8,
+    # uapi/linux/bpf.h: bpf(2)
+    "BPF_MAP_CREATE": 0, "BPF_MAP_LOOKUP_ELEM": 1, "BPF_MAP_UPDATE_ELEM": 2, "BPF_MAP_DELETE_ELEM": 3,
+    "BPF_MAP_GET_NEXT_KEY": 4, "BPF_PROG_LOAD": 5, "BPF_OBJ_PIN": 6, "BPF_OBJ_GET": 7, "BPF_PROG_ATTACH": 8,
+    "BPF_PROG_DETACH": 9, "BPF_PROG_TEST_RUN": 10, "BPF_PROG_GET_NEXT_ID": 11, "BPF_MAP_GET_NEXT_ID": 12,
+    "BPF_PROG_GET_FD_BY_ID": 13, "BPF_MAP_GET_FD_BY_ID": 14, "BPF_OBJ_GET_INFO_BY_FD": 15, "BPF_PROG_QUERY": 16,
+    "BPF_RAW_TRACEPOINT_OPEN": 17, "BPF_BTF_LOAD": 18, "BPF_BTF_GET_FD_BY_ID": 19, "BPF_TASK_FD_QUERY": 20,
+    "BPF_MAP_LOOKUP_AND_DELETE_ELEM": 21, "BPF_MAP_FREEZE": 22, "BPF_BTF_GET_NEXT_ID": 23, "BPF_MAP_LOOKUP_BATCH": 24,
+    "BPF_MAP_LOOKUP_AND_DELETE_BATCH": 25, "BPF_MAP_UPDATE_BATCH": 26, "BPF_MAP_DELETE_BATCH": 27,
+    "BPF_LINK_CREATE": 28, "BPF_LINK_UPDATE": 29, "BPF_LINK_GET_FD_BY_ID": 30, "BPF_LINK_GET_NEXT_ID": 31,
+    "BPF_ENABLE_STATS": 32, "BPF_ITER_CREATE": 33, "BPF_LINK_DETACH": 34, "BPF_PROG_BIND_MAP": 35,
+    "BPF_TOKEN_CREATE": 36,
     # include/linux/net.h and uapi/linux/sched.h
     "SOCK_TYPE_MASK": 0xF, "CSIGNAL": 0xFF,
 }  # fmt: skip
@@ -164,6 +175,7 @@ VOCABULARIES: Final[dict[str, tuple[str, Fields]]] = {
     "kexec":      ("KEXEC_ON_CRASH KEXEC_PRESERVE_CONTEXT KEXEC_UPDATE_ELFCOREHDR KEXEC_CRASH_HOTPLUG_SUPPORT", (("KEXEC_ARCH_MASK", "KEXEC_ARCH_* -KEXEC_ARCH_MASK -KEXEC_ARCH_DEFAULT"),)),
     "kexec-file": ("KEXEC_FILE_*", ()),
     "syslog":     ("", ((ALL, "SYSLOG_ACTION_*"),)),
+    "bpf":        ("", ((ALL, "BPF_*"),)),
     "perf":       ("PERF_FLAG_FD_NO_GROUP PERF_FLAG_FD_OUTPUT PERF_FLAG_PID_CGROUP PERF_FLAG_FD_CLOEXEC", ()),
 
     # Sockets
@@ -180,6 +192,13 @@ VOCABULARIES: Final[dict[str, tuple[str, Fields]]] = {
     "socket-option": ("", ((ALL, "SO_DETACH_FILTER SO_* -SO_TIMESTAMP_* -SO_TIMESTAMPNS_* -SO_TIMESTAMPING_* -SO_RCVTIMEO_* -SO_SNDTIMEO_*"),)),
     "ip-option":  ("", ((ALL, "IP_* -IP_PMTUDISC_* MCAST_* -MCAST_EXCLUDE -MCAST_INCLUDE"),)),
     "ipv6-option": ("", ((ALL, "IPV6_* -IPV6_PMTUDISC_* -IPV6_FL_* -IPV6_FLOWINFO_* -IPV6_PRIORITY_* -IPV6_TLV_* -IPV6_PREFER_*"),)),
+    "tcp-option": ("", ((ALL, "TCP_NODELAY TCP_MAXSEG TCP_CORK TCP_KEEPIDLE TCP_KEEPINTVL TCP_KEEPCNT TCP_SYNCNT TCP_LINGER2 TCP_DEFER_ACCEPT TCP_WINDOW_CLAMP TCP_INFO "
+                              "TCP_QUICKACK TCP_CONGESTION TCP_MD5SIG TCP_THIN_* TCP_USER_TIMEOUT TCP_REPAIR TCP_REPAIR_QUEUE TCP_QUEUE_SEQ TCP_REPAIR_OPTIONS TCP_FASTOPEN "
+                              "TCP_TIMESTAMP TCP_NOTSENT_LOWAT TCP_SAVE_SYN TCP_SAVED_SYN TCP_REPAIR_WINDOW TCP_FASTOPEN_* TCP_ULP TCP_MD5SIG_EXT TCP_ZEROCOPY_RECEIVE TCP_INQ "
+                              "TCP_TX_DELAY TCP_IS_MPTCP TCP_RTO_* TCP_DELACK_MAX_US"),)),
+    "udp-option": ("", ((ALL, "UDP_CORK UDP_ENCAP UDP_NO_CHECK6_TX UDP_NO_CHECK6_RX UDP_SEGMENT UDP_GRO"),)),
+    "netlink-option": ("", ((ALL, "NETLINK_ADD_MEMBERSHIP NETLINK_DROP_MEMBERSHIP NETLINK_PKTINFO NETLINK_BROADCAST_ERROR NETLINK_NO_ENOBUFS NETLINK_RX_RING NETLINK_TX_RING "
+                              "NETLINK_LISTEN_ALL_NSID NETLINK_LIST_MEMBERSHIPS NETLINK_CAP_ACK NETLINK_EXT_ACK NETLINK_GET_STRICT_CHK"),)),
     "shutdown":   ("", ((ALL, "SHUT_RD SHUT_WR SHUT_RDWR"),)),
     "socketcall": ("", ((ALL, "SYS_* -SYS_SECCOMP -SYS_USER_DISPATCH"),)),
 
@@ -319,6 +338,7 @@ ARGUMENTS: Final = (
     ("kexec_load",                                      "flags",        "kexec",          ""),
     ("kexec_file_load",                                 "flags",        "kexec-file",     ""),
     ("syslog",                                          "type",         "syslog",         ""),
+    ("bpf",                                             "cmd",          "bpf",            ""),
     ("perf_event_open",                                 "flags",        "perf",           ""),
 
     # Sockets
@@ -332,6 +352,9 @@ ARGUMENTS: Final = (
     ("setsockopt getsockopt",                           "optname",      "socket-option",  "level SOL_SOCKET"),
     ("setsockopt getsockopt",                           "optname",      "ip-option",      "level SOL_IP"),
     ("setsockopt getsockopt",                           "optname",      "ipv6-option",    "level SOL_IPV6"),
+    ("setsockopt getsockopt",                           "optname",      "tcp-option",     "level SOL_TCP"),
+    ("setsockopt getsockopt",                           "optname",      "udp-option",     "level SOL_UDP"),
+    ("setsockopt getsockopt",                           "optname",      "netlink-option", "level SOL_NETLINK"),
     ("shutdown",                                        "how",          "shutdown",       ""),
     ("socketcall",                                      "call",         "socketcall",     ""),
 
