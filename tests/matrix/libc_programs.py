@@ -287,9 +287,18 @@ _LOADS_NSS = Also("rpath prot_exec", "/usr:r", "prot_exec")
 
 ALSO = {
     "glibc-2.31": {"tar": Also("prot_exec", "/usr:r"), "getent": _LOADS_NSS, "getent passwd": _LOADS_NSS},
-    # i386's glibc has one call for all of its sockets, with the arguments behind a pointer where no filter can look: who
-    # makes sockets there holds every promise that one of them could ask for (the row `socketcall` of the promise table).
-    "glibc-2.43-i386": {"python3 asynchronous": Also("unix route recvfd")},
+    "glibc-2.43-i386": {
+        # i386's glibc has one call for all of its sockets, with the arguments behind a pointer where no filter can look: who
+        # makes sockets there holds every promise that one of them could ask for (the row `socketcall` of the promise table).
+        "python3 asynchronous": Also("unix route recvfd"),
+        "python3 serve": Also("unix route recvfd"),
+        "gpg -c": Also("inet dns route recvfd"),
+        "gpg -s": Also("inet dns route recvfd"),
+        # Its gzip and zip have relocations in their text, which is hand-written there: the loader of whoever starts one of
+        # them makes the text writable and then executable again, and that is what `prot_exec` is for.
+        "tar.gz": Also("prot_exec"),
+        "zip": Also("prot_exec"),
+    },
 }
 _NOTHING = Also("")
 
