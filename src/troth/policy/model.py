@@ -43,6 +43,9 @@ class Cond(tuple[int, int, tuple[int, ...], bool, bool]):
     def __new__(cls, arg: int, mask: int, values: tuple[int, ...], negate: bool = False, wide: bool = False) -> Cond:
         return tuple.__new__(cls, (arg, mask, values, negate, wide))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Cond, tuple(self))
+
     arg: int = property(lambda self: self[0])  # type: ignore[assignment]  # a field of the tuple
     mask: int = property(lambda self: self[1])  # type: ignore[assignment]
     values: tuple[int, ...] = property(lambda self: self[2])  # type: ignore[assignment]
@@ -70,6 +73,9 @@ class Rule(tuple["tuple[Expr, ...]", int]):
 
     def __new__(cls, conds: tuple[Expr, ...], answer: int) -> Rule:
         return tuple.__new__(cls, (conds, answer))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Rule, tuple(self))
 
     conds: tuple[Expr, ...] = property(lambda self: self[0])  # type: ignore[assignment]  # a field of the tuple
     answer: int = property(lambda self: self[1])  # type: ignore[assignment]
