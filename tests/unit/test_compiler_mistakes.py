@@ -10,7 +10,7 @@ import pytest
 from troth import abi, proof
 from troth.bpf import Call, Program, emulate
 from troth.bpf.program import JA, JEQ, JGE, JGT, JSET, LD_ABS, RET_K
-from troth.errors import UnsupportedError
+from troth.errors import RequestError, UnsupportedError
 from troth.policy import Policy, Rule, errno_answer
 from troth.policy.expr import All, Any, Not, Within, among, compare
 
@@ -219,3 +219,23 @@ def test_entangled_rules_take_time_and_length_in_proportion() -> None:
         assert emulate(program, Call(X86_64, 7, (1 << i,) * 6), big_endian=False).raw == meant.answer(
             Call(X86_64, 7, (1 << i,) * 6)
         )
+
+
+def test_more_different_tests_than_a_diagram_takes_are_written_one_after_the_other() -> None:
+    terms = tuple(Within(arg, ((0, 0),), mask=1 << bit | 1 << (bit + 7) % 32) for arg in range(6) for bit in range(32))
+    several = tuple(Not(Within(arg, ((3, 3),), mask=0xF << bit)) for arg in range(6) for bit in range(29))
+    meant = policy((All((*terms, *several)), ALLOW))
+    program = meant.compile()
+    assert emulate(program, Call(X86_64, 7, (0,) * 6), big_endian=False).raw == ALLOW
+    for arg in range(6):
+        for bit in range(32):
+            args = tuple(0b10000001 << bit & 0xFFFFFFFF if index == arg else 0 for index in range(6))
+            assert emulate(program, Call(X86_64, 7, args), big_endian=False).raw == EPERM
+
+
+def test_conditions_nested_beyond_reason_are_refused() -> None:
+    expr: Expr = compare(0, "==", 1)
+    for _ in range(5000):
+        expr = Not(expr)
+    with pytest.raises(RequestError, match="nested too deeply"):
+        policy((expr, ALLOW)).compile()

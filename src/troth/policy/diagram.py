@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Test = tuple[int, bool, int]  # argument, upper half?, mask
 
 LOW: Final = 0xFFFFFFFF
+_MOST_TESTS: Final = 300  # a path may have them all, and Python follows it by recursion
 
 
 class EntangledError(Exception):
@@ -67,8 +68,10 @@ class Diagrams:
         """The answer of the first rule that applies.
 
         Raises:
-            EntangledError: there would be more than `limit` parts of nodes to make.
+            EntangledError: there would be more than `limit` parts of nodes to make, or too many different tests.
         """
+        if len(self._ranks) > _MOST_TESTS:
+            raise EntangledError
         said: list[Diagram] = [self.choose(self.expr(cond), answer, None) for cond, answer in _by_answer(rules[:-1])]
         return self.first(_folded(said, self.first, None), rules[-1][1])
 

@@ -201,7 +201,8 @@ class Policy(Value):
         What was compiled is remembered: the same policy, or an equal one, takes a look-up the next time.
 
         Raises:
-            RequestError: the policy has no section for an architecture, or no architecture has a call of a name.
+            RequestError: the policy has no section for an architecture, no architecture has a call that a weight is
+                given for, or conditions are nested hundreds deep.
             UnsupportedError: the filter would be longer than the kernel takes.
         """
         policy = self
@@ -214,12 +215,16 @@ class Policy(Value):
         sections = tuple([(name, tuple(calls.items())) for name, calls in policy.sections.items()])
         weighed = None if weights is None else tuple(sorted(weights.items()))
         key = (sections, policy.unknown, policy.bad_arch, tuple(policy.gaps.items()), weighed, bit_tests)
-        program = _compiled.get(key)
-        if program is None:
-            from troth.policy.lower import lower, weights_of
+        try:
+            program = _compiled.get(key)
+            if program is None:
+                from troth.policy.lower import lower, weights_of
 
-            by_number = None if weights is None else weights_of(weights, policy)
-            if len(_compiled) >= _REMEMBERED:
-                _compiled.clear()
-            program = _compiled[key] = lower(policy, weights=by_number, bit_tests=bit_tests)
+                by_number = None if weights is None else weights_of(weights, policy)
+                program = lower(policy, weights=by_number, bit_tests=bit_tests)
+                if len(_compiled) >= _REMEMBERED:
+                    _compiled.clear()
+                _compiled[key] = program
+        except RecursionError:
+            raise RequestError("conditions are nested too deeply to be compiled") from None
         return program
