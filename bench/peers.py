@@ -19,6 +19,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools import debroot
+
 CACHE = Path(os.environ.get("TROTH_CACHE") or Path.home() / ".cache/troth") / "bench"
 
 # Looked for and not measured, with the reason; part of the report, so that nobody looks twice.
@@ -33,6 +37,11 @@ ABSENT = (
     ),
     ("pledge for Linux (jart)", "in no registry; 2.3 ms where `true` takes 0.9 when measured elsewhere"),
     ("landrun, nsjail, minijail", "no packages of Debian 12"),
+    (
+        "minijail's filter compiler",
+        "Debian's later package has it inside `minijail0` only, which gives no program away",
+    ),
+    ("seccompiler, kafel", "in no registry of packages that is used here"),
 )
 
 
@@ -103,6 +112,49 @@ PEERS = {
 }
 
 
+# gVisor's filter compiler is a Go package; Debian has it, and a Go that is young enough, from this suite on.
+GVISOR_SUITES = ("trixie",)
+GVISOR = CACHE / "gvisor"
+
+
+def gvisor_command() -> tuple[str, ...]:
+    """The program that compiles filters with gVisor's package; empty when it is not built."""
+    return (str(GVISOR / "compile"),) if (GVISOR / "compile").exists() else ()
+
+
+def gvisor_version() -> str:
+    """The version of the package that it was built from."""
+    version = GVISOR / "version"
+    return version.read_text().strip() if version.exists() else ""
+
+
+def build_gvisor() -> str:
+    """Get the package and the compiler of its language, and build `gvisor.go` with them; says what went wrong."""
+    try:
+        made = debroot.root(("golang-gvisor-gvisor-dev", "golang-go"), GVISOR_SUITES)
+    except debroot.FetchError as error:
+        return str(error)
+    go = next(made.path.glob("usr/lib/go-*/bin/go"))
+    env = {
+        **os.environ,
+        "GOROOT": str(go.parent.parent),
+        "GO111MODULE": "off",
+        "GOPATH": str(made.path / "usr/share/gocode"),
+        "GOCACHE": str(GVISOR / "cache"),
+        "GOTOOLCHAIN": "local",
+        "CGO_ENABLED": "0",
+    }
+    GVISOR.mkdir(parents=True, exist_ok=True)
+    source = Path(__file__).with_name("gvisor.go")
+    command = [str(go), "build", "-o", str(GVISOR / "compile"), str(source)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    if done.returncode:
+        return done.stderr.strip().splitlines()[-1]
+    debs = debroot.Archive(made.suite, "amd64").fetch(("golang-gvisor-gvisor-dev",), exact=True)
+    (GVISOR / "version").write_text(debs[0].name.split("_")[1] + "\n")
+    return ""
+
+
 def _install_debian(peers: list[Peer]) -> str:
     if os.getuid() != 0 or not shutil.which("apt-get"):
         return "needs root and apt-get: " + " ".join(peer.debian for peer in peers)
@@ -129,6 +181,8 @@ def main() -> int:
     for peer in PEERS.values():
         if peer.pypi and not peer.find() and (problem := _install_pypi(peer)):
             problems[peer.name] = problem
+    built = gvisor_version() if gvisor_command() else build_gvisor() or gvisor_version()
+    print(f"{'gVisor':<12} {built}")
     for peer in PEERS.values():
         print(f"{peer.name:<12} {peer.version if peer.find() else problems.get(peer.name) or peer.why_not}")
     return int(any(not peer.find() for peer in PEERS.values()))

@@ -4,8 +4,8 @@
     python bench/record_calls.py
 
 Each workload runs under strace(1) with all its children. Kept are its ten most frequent calls, and of each the
-combinations of arguments that make up most of it; addresses, sizes and descriptors are recorded as 0, since the filters that are
-measured do not ask for them.
+combinations of arguments that make up most of it; addresses, sizes and descriptors are recorded as 0, since the
+filters that are measured do not ask for them.
 """
 
 from __future__ import annotations
@@ -29,18 +29,29 @@ MOST_CALLS = 10
 MOST_ARGUMENTS = 4  # combinations kept of one call
 
 _PYTHON = "import asyncio, json, ssl, sqlite3, subprocess; subprocess.run(['true']); print(json.dumps([1]))"
-_SQL = "create table t(a, b); " + " ".join(f"insert into t values({n}, '{n}');" for n in range(100)) + " select * from t;"
+_SQL = (
+    "create table t(a, b); " + " ".join(f"insert into t values({n}, '{n}');" for n in range(100)) + " select * from t;"
+)
 _C = "int main(void) { return 0; }"
+
+_GIT = (
+    "cp -r {} work && cd work && git init -q . && git add -A && "
+    "git -c user.name=a -c user.email=a commit -qm a && git log --stat"
+)
+_SERVER = (
+    "redis-server --port 0 --unixsocket s --save '' > log & sleep 1; "
+    "redis-benchmark -s s -n 3000 -t set,get -q; redis-cli -s s shutdown nosave; wait"
+)
 
 # What runs in an empty directory; `{}` is a directory with some files to work on.
 WORKLOADS = (
     ("an interpreter", ("/usr/bin/python3", "-c", _PYTHON)),
     ("a compiler", ("sh", "-c", f"echo '{_C}' > a.c && gcc -O2 -o a a.c && ./a")),
-    ("git", ("sh", "-c", "cp -r {} work && cd work && git init -q . && git add -A && git -c user.name=a -c user.email=a commit -qm a && git log --stat")),
+    ("git", ("sh", "-c", _GIT)),
     ("a database", ("sqlite3", "data.db", _SQL)),
     ("an archiver", ("sh", "-c", "tar czf a.tar.gz -C {} . && tar xzf a.tar.gz")),
-    ("a server", ("sh", "-c", "redis-server --port 0 --unixsocket s --save '' > log & sleep 1; redis-benchmark -s s -n 3000 -t set,get -q; redis-cli -s s shutdown nosave; wait")),
-)  # fmt: skip
+    ("a server", ("sh", "-c", _SERVER)),
+)
 
 _LINE = re.compile(r"^\d+ +(?:<\.\.\. )?(\w+)\((.*?)(?:\) += .*| <unfinished \.\.\.>)$")
 

@@ -27,7 +27,7 @@ def _alternatives(cond: Cond) -> list[Test] | None:
     return [(argument, mask if wide else mask & _LOW, value) for value in values]
 
 
-def _join(tests: tuple[Test, ...]) -> tuple[Test, ...] | None:
+def joined_tests(tests: tuple[Test, ...]) -> tuple[Test, ...] | None:
     """One comparison an argument, which is all that a rule may have; None when it can never hold."""
     joined: dict[int, tuple[int, int]] = {}
     for argument, mask, value in tests:
@@ -55,7 +55,7 @@ def rules(policy: Policy, arch: str) -> tuple[list[Said], int]:
                 unsaid += 1
                 continue
             for tests in product(*(choice for choice in choices if choice is not None)):
-                joined = _join(tests)
+                joined = joined_tests(tests)
                 if joined is not None:
                     said.append((nr, names[nr], 0, joined))
     return said, unsaid

@@ -6,7 +6,8 @@
     python bench/run.py --write               everything, into bench/RESULTS.md and bench/budget.json
 
 `startup`: a Python program that confines itself; `launchers`: programs started confined; `counts`:
-lengths of filters; `profile`: where the time of pledge() goes. `python bench/peers.py` gets the peers.
+lengths of filters; `engine`: compilers of filters; `profile`: where the time of pledge() goes.
+`python bench/peers.py` gets the peers.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import troth
-from bench import counts, launchers, profile_pledge, startup
+from bench import counts, engine, launchers, profile_pledge, startup
 from bench.harness import ROUNDS
 from bench.peers import ABSENT, PEERS
 
@@ -33,6 +34,7 @@ PARTS: dict[str, tuple[str, Callable[[int], str]]] = {
     "startup": ("A Python program that confines itself", startup.report),
     "launchers": ("Starting a program confined", launchers.report),
     "counts": ("Lengths of filters", lambda _: counts.report()),
+    "engine": ("Compilers of filters", engine.report),
     "profile": ("Where the time of pledge() goes", profile_pledge.report),
 }
 

@@ -7,10 +7,12 @@ constants and the words of the calls come from one pool, so that comparisons hol
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
+from troth.abi import seccomp as answers
+from troth.abi.seccomp import RET_ERRNO
 from troth.bpf import Program
 from troth.bpf.program import (
     AND,
@@ -45,6 +47,22 @@ JUMPS = (0x15, 0x25, 0x35, 0x45)
 X = 0x08
 _PLAIN = (LD_ABS, LD_LEN, LDX_LEN, LD_IMM, LDX_IMM, LD_MEM, LDX_MEM, ST, STX, NEG, TAX, TXA, JA, RET_A, RET_K)
 ACCEPTED = frozenset(_PLAIN) | frozenset(code | form for code in (*ALU, *JUMPS) for form in (0, X))
+
+_MUTABLE = frozenset((RET_K, LD_IMM, LDX_IMM, TAX, TXA)) | frozenset(
+    code | form for code in (ADD, SUB, OR, XOR, *JUMPS) for form in (0, X)
+)
+
+# Ends that make a difference in A one in what is done: an errno of 12 bits, or one of several actions.
+ERRNOS = ((AND, 0, 0, 0xFFF), (OR, 0, 0, RET_ERRNO), (RET_A, 0, 0, 0))
+ACTIONS = (
+    (AND, 0, 0, 7),
+    *(
+        insn
+        for index, answer in enumerate(answers.ACTIONS)
+        for insn in ((0x15, 0, 1, index), (RET_K, 0, 0, answer | 1))
+    ),
+    (RET_K, 0, 0, RET_ERRNO),
+)
 
 ARCHES = (0xC000003E, 0x40000003)
 NUMBERS = (0, 1, 39, 231, 334, 450, 512, 0x40000000, 0x40000027, 0x7FFFFFFF, 0x80000000, WORD)
@@ -119,20 +137,43 @@ def program(random: Random, size: int | None = None, *, words: Mapping[int, int]
     return Program(tuple(insns))
 
 
-def mutated(random: Random, program: Program) -> Program:
-    """The program with one instruction changed; it may still answer alike, and it sees no more of the call."""
+def ended(program: Program, tail: Sequence[Insn]) -> Program:
+    """The program, with what it would return in A and all its returns led to this tail.
+
+    Sound: places stay what they were up to the program's end, and the tail is only reached by what was a return.
+    """
+    size = len(program)
+    constants = [*dict.fromkeys(k for code, _, _, k in program.insns if code == RET_K)]
+    loads = {k: size + 2 * index for index, k in enumerate(constants)}
+    start = size + 2 * len(constants)
+    insns: list[Insn] = []
+    for place, (code, jt, jf, k) in enumerate(program.insns):
+        if code == RET_A:
+            insns.append((JA, 0, 0, start - place - 1))
+        elif code == RET_K:
+            insns.append((JA, 0, 0, loads[k] - place - 1))
+        else:
+            insns.append((code, jt, jf, k))
+    for k, place in loads.items():
+        insns += [(LD_IMM, 0, 0, k), (JA, 0, 0, start - place - 2)]
+    return Program((*insns, *tail))
+
+
+def mutated(random: Random, program: Program, times: int = 3) -> Program:
+    """The program with some instructions changed; it may still answer alike, and it sees no more of the call."""
     insns = [*program.insns]
-    place = random.randrange(len(insns))
-    code, jt, jf, k = insns[place]
-    if code in JUMPS or code in (RET_K, LD_IMM, LDX_IMM, ADD, SUB, MUL, OR, XOR):
-        k = word(random)
-    elif code & 7 == 5:
-        jt, jf = jf, jt
-    elif code in (ADD | X, SUB | X, OR | X, XOR | X):
-        code = random.choice((ADD, SUB, OR, XOR)) | X
-    elif code in (TAX, TXA):
-        code = TAX + TXA - code
-    insns[place] = (code, jt, jf, k)
+    places = [place for place, insn in enumerate(insns) if insn[0] in _MUTABLE]
+    for place in random.choices(places, k=times) if places else ():
+        code, jt, jf, k = insns[place]
+        if code in (TAX, TXA):
+            code = TAX + TXA - code
+        elif code & 7 == 4 and code & X:
+            code = random.choice((ADD, SUB, OR, XOR)) | X
+        elif code & 7 == 5 and (code & X or random.randrange(2)):
+            jt, jf = jf, jt
+        else:
+            k = word(random)
+        insns[place] = (code, jt, jf, k)
     return Program(tuple(insns))
 
 

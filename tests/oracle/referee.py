@@ -10,16 +10,14 @@ import struct
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from oracle.generate import ended
 from programs import compiled
 
 from troth.abi.seccomp import RET_ERRNO, RET_KILL_THREAD
 from troth.bpf import Call, Program
-from troth.bpf.program import AND, JA, LD_IMM, RET_A, RET_K
-
-if TYPE_CHECKING:
-    from troth.bpf.program import Insn
+from troth.bpf.program import AND, RET_A
 
 Job = tuple[Program, list[Call]]
 
@@ -56,26 +54,8 @@ DOORS = (
 
 
 def telling(program: Program, shift: int) -> Program:
-    """The program, with 11 bits of each answer as the errno that it answers; the others are at 0.
-
-    Sound: places stay what they were up to the program's end, and the tail is only reached by what was a return.
-    """
-    size = len(program)
-    constants = [*dict.fromkeys(k for code, _, _, k in program.insns if code == RET_K)]
-    tail = size + 2 * len(constants)
-    loads = {k: size + 2 * index for index, k in enumerate(constants)}
-    insns: list[Insn] = []
-    for place, (code, jt, jf, k) in enumerate(program.insns):
-        if code == RET_A:
-            insns.append((JA, 0, 0, tail - place - 1))
-        elif code == RET_K:
-            insns.append((JA, 0, 0, loads[k] - place - 1))
-        else:
-            insns.append((code, jt, jf, k))
-    for k, place in loads.items():
-        insns += [(LD_IMM, 0, 0, k), (JA, 0, 0, tail - place - 2)]
-    insns += [(_RSH, 0, 0, shift), (AND, 0, 0, _PART), (_OR, 0, 0, RET_ERRNO), (RET_A, 0, 0, 0)]
-    return Program(tuple(insns))
+    """The program, with 11 bits of each answer as the errno that it answers."""
+    return ended(program, ((_RSH, 0, 0, shift), (AND, 0, 0, _PART), (_OR, 0, 0, RET_ERRNO), (RET_A, 0, 0, 0)))
 
 
 class Referee:

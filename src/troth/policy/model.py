@@ -216,9 +216,10 @@ class Policy(Value):
         key = (sections, policy.unknown, policy.bad_arch, tuple(policy.gaps.items()), weighed, bit_tests)
         program = _compiled.get(key)
         if program is None:
-            from troth.policy.lower import lower
+            from troth.policy.lower import lower, weights_of
 
+            by_number = None if weights is None else weights_of(weights, policy)
             if len(_compiled) >= _REMEMBERED:
                 del _compiled[next(iter(_compiled))]
-            program = _compiled[key] = lower(policy, weights=weights, bit_tests=bit_tests)
+            program = _compiled[key] = lower(policy, weights=by_number, bit_tests=bit_tests)
         return program
