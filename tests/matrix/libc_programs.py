@@ -95,7 +95,7 @@ FILES: dict[str, str | bytes] = {
     ),
 }  # fmt: skip
 
-_SHELL = "stdio rpath proc exec"  # a loader maps files, which `exec` is enough for
+_SHELL = "stdio rpath proc exec"  # a loader maps files, which `exec` is enough for (docs/design/0003)
 
 # Veils.
 _READS = "/work:r"
