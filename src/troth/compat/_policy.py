@@ -8,7 +8,6 @@ from troth.compat._database import ranges
 from troth.policy import Policy
 from troth.policy import Rule as PolicyRule
 from troth.policy.expr import Within
-from troth.policy.lower import lower
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def program(database: Database, bad_arch: int, *, by_priority: bool) -> Program:
         for nr, priority in database.priorities[arch.token].items():
             if nr in names:  # the number -1 has no name
                 weights[names[nr]] = 2.0 ** (priority / 16)
-    return lower(policy(database, bad_arch), weights=weights or None, bit_tests=False)
+    return policy(database, bad_arch).compile(weights=weights or None, bit_tests=False)
 
 
 def _rules(rules: tuple[Rule, ...], arch: Arch, default: int) -> tuple[PolicyRule, ...]:
