@@ -6,7 +6,7 @@ import pytest
 import random_policies as policies
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from property.programs import CALLS, VALID
+from property.strategies import CALLS, VALID
 
 from troth import proof
 from troth.bpf import Call, Program, emulate
