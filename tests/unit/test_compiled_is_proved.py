@@ -8,9 +8,12 @@ import pytest
 from conftest import needs
 
 from troth import abi, proof
-from troth.abi.seccomp import RET_ERRNO, RET_KILL_PROCESS
+from troth.abi.seccomp import RET_ALLOW, RET_ERRNO, RET_KILL_PROCESS
 from troth.bpf import Program
+from troth.bpf.const_allow import is_const_allow
+from troth.bpf.symbolic import Space
 from troth.policy import Policy
+from troth.policy.meaning import rules_function
 from troth.promises import parse
 from troth.promises._words import BIT, MEANINGLESS, WORDS
 from troth.promises.select import select
@@ -62,6 +65,18 @@ def test_filters_of_many_promises_are_proved_equal_to_their_policies(arch: str) 
         words = " ".join(random.sample(ALONE, random.randint(2, 8)))
         meant = policy(words, (arch, *abi.ARCHES[arch].companions[:1]), setting, RET_ERRNO | 1)
         assert proved(meant.compile(), meant), words
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_the_kernel_runs_no_filter_for_calls_that_are_allowed_whatever_their_arguments(arch: str) -> None:
+    random = Random(arch)
+    for words in ("stdio", " ".join(random.sample(ALONE, 6)), " ".join(ALONE)):
+        meant = policy(words, (arch,), WITH_LANDLOCK)
+        program = meant.compile()
+        space = Space()
+        for nr, rules in meant.sections[arch].items():
+            always = rules_function(space, rules) == space.diagram.end(RET_ALLOW)
+            assert is_const_allow(program, abi.ARCHES[arch].audit, nr) is always, (words, nr)
 
 
 @pytest.mark.parametrize("arch", ARCHES)

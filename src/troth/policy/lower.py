@@ -1,9 +1,9 @@
-"""Compile a policy to BPF.
+"""Compile a policy to BPF: the gate, the tables of numbers, and the plain conditions of promise tables.
 
-Layout of a section: the argument-checked calls that programs make most often are found first, by
-a chain of comparisons; the rest by a balanced search over ranges of numbers with the same answer.
-Calls that are allowed whatever their arguments need no fast path: since Linux 5.11 the kernel
-answers those from a bitmap (kernel/seccomp.c:seccomp_cache_prepare() @v5.11) and runs no filter.
+Numbers are found by weight (`search`), arguments checked by a diagram (`diagram`, `emit`) or, when all conditions
+of a call are plain tuples, as they stand. Calls that are allowed whatever their arguments weigh next to nothing:
+since Linux 5.11 the kernel answers those from a bitmap (kernel/seccomp.c:seccomp_cache_prepare() @v5.11) and runs no
+filter. docs/design/0008-filter-layout.md has the reasons.
 """
 
 from __future__ import annotations
@@ -30,12 +30,15 @@ if TYPE_CHECKING:
 _LOW: Final = 0xFFFFFFFF
 
 # How often the kernel runs the filter for a call. What is checked and made often has its weight by rank
-# (`abi.seccomp.HOT`), all that is checked besides shares one.
+# (`abi.seccomp.HOT`). The more calls are checked besides, the rarer each of them is: where a few are, somebody chose
+# them. What is refused ends most programs; what is allowed outright, the kernel answers from its bitmap (Linux 5.11).
 _WEIGHTS: Final = {name: {nr: 12 / (rank + 3) for rank, nr in enumerate(hot)} for name, hot in HOT.items()}
 _CHECKED: Final = 1.0  # at most
-_UNMEASURED: Final = 8.0  # together
-_REFUSED: Final = 0.05
-_ALLOWED: Final = 0.02  # from the kernel's bitmap, since Linux 5.11
+_ALL_CHECKED: Final = 8.0  # together, at most
+_FEW: Final = 18  # of more calls, all together become rarer too
+_REFUSED: Final = 0.05  # a range, at most
+_ALL_REFUSED: Final = 2.0  # together
+_ALLOWED: Final = 0.02  # a range
 
 
 def lower(policy: Policy, *, weights: Weights | None = None, bit_tests: bool = True) -> Program:
@@ -95,7 +98,7 @@ def weights_of(weights: Mapping[str, float], policy: Policy) -> Weights:
             raise RequestError(f"weight {weight} of `{call}`: it is how often a call is made, above 0")
         if not any(call in table for table in tables.values()):
             raise RequestError(f"a weight is given for `{call}`, which none of {' '.join(tables)} has")
-    scale = _CHECKED / min(weights.values(), default=1)
+    scale = 1 / min(weights.values(), default=1)
     return {
         name: {table[call]: weight * scale for call, weight in weights.items() if call in table}
         for name, table in tables.items()
@@ -118,7 +121,9 @@ def _segments(calls: dict[int, tuple[Rule, ...]], policy: Policy, name: str) -> 
                 segments.append((following, unknown))
                 last = unknown
         rules = calls[nr]
-        leaf: Leaf = rules[0][1] if len(rules) == 1 else rules
+        answer = rules[0][1]
+        # What all rules answer needs no conditions, and the kernel can see it.
+        leaf: Leaf = answer if len(rules) == 1 or _all_answer(rules, answer) else rules
         if leaf != last:
             segments.append((nr, leaf))
             last = leaf
@@ -126,6 +131,11 @@ def _segments(calls: dict[int, tuple[Rule, ...]], policy: Policy, name: str) -> 
     if following <= _LOW:
         segments += _unlisted(gaps, unknown, following, _LOW, last)
     return segments
+
+
+def _all_answer(rules: tuple[Rule, ...], answer: int) -> bool:
+    """Whether every rule answers this."""
+    return rules[-1][1] == answer and all(said == answer for _, said in rules)
 
 
 def _unlisted(
@@ -146,10 +156,16 @@ def _unlisted(
 
 def _weights(segments: list[tuple[int, Leaf]], weigh: dict[int, float]) -> list[float]:
     """How often each segment is asked for."""
-    checked = sum([type(leaf) is not int for _, leaf in segments])
-    other = min(_CHECKED, _UNMEASURED / (checked or 1))
+    checked = refused = 0
+    for _, leaf in segments:
+        if type(leaf) is not int:
+            checked += 1
+        elif leaf != RET_ALLOW:
+            refused += 1
+    other = min(_CHECKED, _ALL_CHECKED / (checked or 1) * min(1.0, _FEW / (checked or 1)))
+    no = min(_REFUSED, _ALL_REFUSED / (refused or 1))
     return [
-        (_ALLOWED if leaf == RET_ALLOW else _REFUSED) if type(leaf) is int else weigh.get(first, other)
+        (_ALLOWED if leaf == RET_ALLOW else no) if type(leaf) is int else weigh.get(first, other)
         for first, leaf in segments
     ]
 

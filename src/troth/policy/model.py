@@ -193,8 +193,8 @@ class Policy(Value):
     ) -> Program:
         """Compile to a filter for these architectures (all that the policy knows, unless given).
 
-        `weights` says how often calls are made, by name and in any unit; those that are not named are as rare as
-        the rarest named one. Unless given, troth's own record of common programs counts. What weighs most is
+        `weights` says how often calls are made, by name and in any unit; those that are not named are rarer
+        than the rarest named one. Unless given, troth's own record of common programs counts. What weighs most is
         decided first, after what the kernel has to run the filter for at all. Without `bit_tests` the filter has
         no `JSET`.
 
@@ -220,6 +220,6 @@ class Policy(Value):
 
             by_number = None if weights is None else weights_of(weights, policy)
             if len(_compiled) >= _REMEMBERED:
-                del _compiled[next(iter(_compiled))]
+                _compiled.clear()
             program = _compiled[key] = lower(policy, weights=by_number, bit_tests=bit_tests)
         return program
