@@ -33,6 +33,7 @@ from tools.gen_abi_packages import KEYRINGS, FetchError, cache_directory, mirror
 
 __all__ = ["Archive", "FetchError", "Root", "cache_directory", "finish", "prune", "root", "unpack"]
 
+_SOURCE: Final = "source"
 _FRESH_S: Final = 86400  # how long an index is good
 _UNUSED_S: Final = 2 * _FRESH_S  # after which nobody uses a root that nobody asked for again
 
@@ -49,7 +50,7 @@ _HINTS: Final = (
 
 
 class Archive:
-    """One suite for one architecture, as apt sees it.
+    """One suite for one architecture, or its sources (`arch` is "source"), as apt sees it.
 
     Raises:
         FetchError: the mirror does not have it, or not whole.
@@ -73,13 +74,29 @@ class Archive:
             self._apt("apt-get", "-qq", "update")
             stamp.touch()
 
+    @classmethod
+    def first(cls, suites: Sequence[str], arch: str) -> Archive:
+        """The first of several suites that the mirror has.
+
+        Raises:
+            FetchError: it has none.
+        """
+        complaints = []
+        for suite in suites:
+            try:
+                return cls(suite, arch)
+            except FetchError as error:
+                complaints.append(str(error))
+        raise FetchError("; ".join(complaints))
+
     def _configure(self, suite: str, arch: str) -> None:
         keyring = next((path for path in KEYRINGS if Path(path).exists()), "")
         # Freshness is not asked for: a mirror that stands still is as good for this as today's.
         options = "check-valid-until=no" + (f" signed-by={keyring}" if keyring else "")
         suites = (suite, "sid") if suite == "experimental" else (suite,)  # which is not closed by itself
         uri = mirror()
-        sources = "".join(f"deb [{options}] {uri} {name} main\n" for name in suites)
+        kind, arch = ("deb-src", "amd64") if arch == _SOURCE else ("deb", arch)
+        sources = "".join(f"{kind} [{options}] {uri} {name} main\n" for name in suites)
         (self._top / "etc/apt/sources.list").write_text(sources)
         (self._top / "apt.conf").write_text(
             f'Dir "{self._top}/";\nDir::State "state/";\nDir::State::status "{self._top}/status";\n'
@@ -126,6 +143,22 @@ class Archive:
                 raise FetchError(f"{self._name}: apt names no package for {' '.join(packages)}")
             if not all((self._packages / name).exists() for name in names):
                 self._apt("apt-get", "-qq", *wanted, *(() if exact else ("--download-only",)), *packages)
+        return [self._packages / name for name in names]
+
+    def fetch_source(self, package: str) -> list[Path]:
+        """Give the files of a package's source; kept ones are not fetched again.
+
+        Raises:
+            FetchError: the suite does not have it.
+        """
+        wanted = ("apt-get", "-qq", "source", "--download-only")
+        with _locked(self._top / "lock"):
+            listing = self._apt(*wanted, "--print-uris", package, cwd=self._top / "empty")
+            names = re.findall(r"^'[^']*' (\S+) [0-9]+", listing, re.MULTILINE)
+            if not names:
+                raise FetchError(f"{self._name}: apt names no source for {package}")
+            if not all((self._packages / name).exists() for name in names):
+                self._apt(*wanted, package)
         return [self._packages / name for name in names]
 
 

@@ -32,6 +32,8 @@ if [ "$purpose" != run ]; then
     need musl-gcc musl-tools
     need dot graphviz
     need bpfc netsniff-ng
+    # libseccomp's own Python binding, which is for the system's interpreter.
+    /usr/bin/python3 -c 'import seccomp' 2>/dev/null || packages="$packages python3-seccomp"
     # What verifies the suites that the libc matrix gets its programs from.
     ls /usr/share/keyrings/debian-archive-keyring.* >/dev/null 2>&1 || packages="$packages debian-archive-keyring"
     # The machines that other kernels and architectures run on, and what kernels are packed with.

@@ -52,7 +52,7 @@ MUSL_PROGRAMS = (
     Source("fork", 'int s; pid_t p = fork(); if (p < 0) return 1; if (!p) _exit(7); waitpid(p, &s, 0); printf("%d\\n", WEXITSTATUS(s));',
            "stdio proc", "proc"),
     Source("spawn", 'int s; pid_t p; char *a[] = {"/work/fork", 0}; if (posix_spawn(&p, a[0], 0, 0, a, environ)) return 1; '
-           'waitpid(p, &s, 0); printf("%d\\n", WEXITSTATUS(s));', "stdio rpath proc exec prot_exec", "exec"),
+           'waitpid(p, &s, 0); printf("%d\\n", WEXITSTATUS(s));', "stdio rpath proc exec", "exec"),
     Source("kill", 'int s; pid_t p = fork(); if (p < 0) return 1; if (!p) { pause(); _exit(0); } kill(p, SIGTERM); waitpid(p, &s, 0); '
            'printf("%d\\n", WTERMSIG(s));', "stdio proc", "proc"),
     Source("listen", 'struct sockaddr_in a = {.sin_family = AF_INET}; socklen_t l = sizeof a; int s = socket(AF_INET, SOCK_STREAM, 0); '

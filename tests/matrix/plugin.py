@@ -33,7 +33,8 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     if wanted and not session.config.option.collectonly:
         from matrix.background import Boots  # here: in a guest, which has this plugin too, there are no tools
 
-        guests = [guest for guest in GUESTS.values() if guest in wanted]  # in the order of the table
+        # Those that take longest first, else in the order of the table.
+        guests = sorted((g for g in GUESTS.values() if g in wanted), key=lambda guest: -MACHINES[guest.arch].slow)
         everything = os.environ.get("TROTH_MATRIX") == "all"
         session.config.stash[_BOOTS] = Boots(guests, everything=everything)
 

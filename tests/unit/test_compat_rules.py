@@ -258,6 +258,14 @@ def test_x32_and_x86_64_answer_each_other_s_numbers_like_a_bad_architecture() ->
         assert [answer(f, "x86_64", nr) for nr in (0, bit, bit - 1, 0xFFFFFFFE, -1)] == [ALLOW, ALLOW, 0, 0, 0]
 
 
+def test_in_one_filter_x32_compares_32_bits_and_x86_64_compares_64() -> None:
+    f = on("x86_64", "x32")
+    f.add_rule(ALLOW, "read", Arg(0, EQ, (1 << 32) + 5))
+    for value in (5, (1 << 32) + 5, (7 << 32) + 5, 6):
+        assert answer(f, "x86_64", "read", value) == (ALLOW if value == (1 << 32) + 5 else KILL)
+        assert answer(f, "x32", "read", value) == (ALLOW if value & 0xFFFFFFFF == 5 else KILL)
+
+
 def test_the_number_minus_one_needs_its_attribute_and_then_is_a_number_like_others() -> None:
     f = on("x86_64", "x86", "arm")
     refused(f, 22, ALLOW, -1)

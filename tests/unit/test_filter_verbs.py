@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from troth import abi
-from troth.bpf import assemble
+from troth.bpf import Program, assemble
 from troth.cli import call, dispatch
 from troth.cli.show import _text
 from troth.formats import Subject
@@ -164,6 +164,38 @@ def test_a_mistake_is_told_without_a_traceback(
     assert err.startswith("troth: error: ")
 
 
+def test_show_keeps_to_the_architectures_that_are_named(capfd: pytest.CaptureFixture[str]) -> None:
+    assert "x32" in run(capfd, "show", "old.bpf")[1]
+    shown = run(capfd, "show", "old.bpf", "--arch", "x86_64")[1]
+    assert "everything else: ERRNO(EPERM)" in shown
+    assert "x32" not in shown
+    assert run(capfd, "show", "old.bpf", "--arch", "i386")[1].splitlines()[2:] == [
+        "every other architecture: KILL_PROCESS"
+    ]
+
+
+def test_what_no_text_could_say_is_told_and_not_tried_for_ever(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bits = [(16 + 4 * word, 1 << bit) for word in range(12) for bit in range(32)]
+    # Allowed is an even number of bits: two chains of tests, and a bit that is set leads to the other one.
+    insns = [
+        insn
+        for word, bit in bits
+        for insn in ((0x20, 0, 0, word), (0x45, 4, 2, bit), (0x20, 0, 0, word), (0x45, 0, 2, bit))
+    ]
+    insns += [(0x06, 0, 0, 0x7FFF0000), (0x06, 0, 0, 0), (0x06, 0, 0, 0x50001)]
+    (tmp_path / "parity.bpf").write_bytes(Program(tuple(insns)).to_bytes(big_endian=False))
+    done, out, err = run(capfd, "show", "parity.bpf")
+    assert (done, out) == (1, "")
+    assert "does not fit in a decision diagram" in err
+    told = run(capfd, "ask", "parity.bpf", "read(1)", "--arch", "x86_64")[1].splitlines()[1:3]
+    assert [line.partition(",")[0] for line in told] == [
+        "  ALLOW         for some of these calls",
+        "  ERRNO(EPERM)  for some of these calls",
+    ]
+
+
 def test_filters_for_different_byte_orders_are_not_compared(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "big.bpf").write_bytes(assemble(OLD, arch="x86_64").to_bytes(big_endian=True))
     done, _, err = run(capfd, "diff", "old.bpf", "big.bpf")
@@ -176,6 +208,18 @@ def test_what_was_passed_over_is_told_beside_the_answer(capfd: pytest.CaptureFix
     assert done == 0
     assert "note: podman.json: rules overlap" in err
     assert "note" not in out
+
+
+def test_ask_tells_which_argument_is_compared_in_more_bits_than_the_kernel_reads(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    _, out, err = run(capfd, "ask", "docker.json", "socket(AF_INET)", "--arch", "x86_64")
+    assert out.splitlines()[1:] == [
+        "  ALLOW         if u64(family) < 0x100000000",
+        "  ERRNO(EPERM)  if u64(family) >= 0x100000000",
+    ]
+    assert "note: `family` is compared in 64 bits, of which the kernel reads 32" in err
+    assert "note" not in run(capfd, "ask", "docker.json", "socket", "--arch", "x86_64")[2]
 
 
 def test_prove_agrees_with_ask_on_dockers_profile(capfd: pytest.CaptureFixture[str]) -> None:

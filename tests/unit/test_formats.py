@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import pickle
 import sys
 from pathlib import Path
 
@@ -81,6 +82,11 @@ def test_a_policy_becomes_a_program_and_that_is_read_back_as_the_policy(tmp_path
             assert again.answer(Call(audit, nr, args)) == policy.answer(Call(audit, nr, args))
     with pytest.raises(RequestError, match="unknown format `x`"):
         dump(policy, "x")
+
+
+def test_policies_are_kept_in_files_and_sent_to_other_processes() -> None:
+    policy = read("pledge:stdio rpath", arches=("x86_64",)).policy
+    assert pickle.loads(pickle.dumps(policy)) == policy
 
 
 def test_a_filter_that_no_policy_says_is_refused_with_its_reason(tmp_path: Path) -> None:

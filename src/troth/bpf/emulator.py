@@ -64,9 +64,7 @@ def _alu(operation: int, a: int, operand: int) -> int | None:
     raise KeyError(operation)
 
 
-def emulate(
-    program: Program, call: Call, *, big_endian: bool | None = None, trace: list[int] | None = None
-) -> Verdict:
+def emulate(program: Program, call: Call, *, big_endian: bool | None = None, trace: list[int] | None = None) -> Verdict:
     """Answer what `program` says to `call`; `.raw` is the filter's 32-bit return value.
 
     `big_endian` is the byte order of the machine whose call this is; by default this one's. The places of the

@@ -17,6 +17,7 @@ from troth.bpf.symbolic.diagram import FALSE
 from troth.cli.filters import FILTER_HELP, UnansweredError, filter_options, paint, subject
 from troth.cli.view import by_leniency
 from troth.cli.wording import answer, call_words, condition, wrapped
+from troth.policy.arguments import arguments
 from troth.policy.callset import PartialCall, parse_call
 from troth.policy.expr import ALWAYS
 from troth.policy.meaning import condition as holds_when
@@ -87,6 +88,8 @@ def ask(
         first, *more = wrapped(f"  {word:{width}}  ", _when(one, asked))
         for line in (first.replace(word, paint(word, word), 1), *more):
             click.echo(line.rstrip())
+    for name in _unread(asked, told):
+        click.echo(f"note: `{name}` is compared in 64 bits, of which the kernel reads 32", err=True)
     for one in told:
         for line in _reasons(found, one, named=len(told) > 1):
             click.echo(line)
@@ -132,6 +135,13 @@ def _verdicts(found: Subject, asked: PartialCall, space: Space, *, sayable: bool
             example = Call(audit, asked.nr, seen.args, seen.ip)
         told.append(Told(raw, when, example))
     return sorted(told, key=lambda one: by_leniency(one.raw))
+
+
+def _unread(asked: PartialCall, told: list[Told]) -> list[str]:
+    """Arguments that were given, and whose upper half decides nevertheless."""
+    conditions_ = " ".join(_when(one, asked) for one in told)
+    given = [known for known in arguments(asked.arch, asked.nr)[:6] if asked.args[known.index] is not None]
+    return [known.name for known in given if known.width == 32 and f"u64({known.name})" in conditions_]
 
 
 def _when(one: Told, asked: PartialCall) -> str:

@@ -63,7 +63,8 @@ def show(
         click.echo("\n".join(_programs(found, dot=dot)), nl=False)
         return
     try:
-        click.echo(json.dumps(_data(found), indent=2) if form == "json" else "\n".join(_text(found)))
+        only = found.arches if found.programs and arches else ()
+        click.echo(json.dumps(_data(found, only), indent=2) if form == "json" else "\n".join(_text(found, only)))
     except (TooLargeError, NotLiftableError) as error:
         raise UnansweredError(found.origin, error) from None
 
@@ -97,9 +98,17 @@ def _parts(found: Subject) -> Iterable[tuple[str, tuple[Program, ...] | Policy]]
     yield f"{found.origin}: all {count} filters together", found.programs
 
 
-def _data(found: Subject) -> dict[str, object]:
+def _views(found: Subject, meaning: tuple[Program, ...] | Policy, only: tuple[str, ...]) -> list[View]:
+    """What is shown of each architecture; `only` some if they were named."""
+    seen = views(meaning, big_endian=found.big_endian)
+    named = {view.arch for view in seen}
+    # An architecture that the filter does not ask for is among all the others.
+    return [view for view in seen if not only or view.arch in only or (not view.arch and not named.issuperset(only))]
+
+
+def _data(found: Subject, only: tuple[str, ...] = ()) -> dict[str, object]:
     parts = [
-        {"title": title, "arches": [as_data(view) for view in views(meaning, big_endian=found.big_endian)]}
+        {"title": title, "arches": [as_data(view) for view in _views(found, meaning, only)]}
         for title, meaning in _parts(found)
     ]
     return {
@@ -110,14 +119,14 @@ def _data(found: Subject) -> dict[str, object]:
     }
 
 
-def _text(found: Subject) -> list[str]:
+def _text(found: Subject, only: tuple[str, ...] = ()) -> list[str]:
     lines: list[str] = []
     for title, meaning in _parts(found):
         if lines:
             lines.append("")
         size = f" ({len(found.programs[0])} instructions)" if len(found.programs) == 1 else ""
         lines.append(title + size)
-        for view in views(meaning, big_endian=found.big_endian):
+        for view in _views(found, meaning, only):
             lines += ["", *_view_text(view)]
     return lines
 

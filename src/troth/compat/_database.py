@@ -12,13 +12,13 @@ What libseccomp leaves open is settled here. Of the rules of one call the first 
 from __future__ import annotations
 
 from errno import EDOM, EEXIST, EFAULT, EINVAL, EOPNOTSUPP
-from typing import TYPE_CHECKING, NamedTuple
 
 from troth.abi import others
 from troth.compat import _names
 from troth.compat._arches import native
 from troth.compat._error import LibraryError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Final
@@ -33,20 +33,33 @@ NE, LT, LE, EQ, GE, GT, MASKED_EQ = range(1, 8)
 SKIPPED: Final = 0xFFFFFFFF  # the number -1, which a tracer gives a call that is to be skipped
 
 
-class Comparison(NamedTuple):
-    """One comparison as an architecture makes it: an argument, a sign, and numbers cut to its width."""
+class Comparison(tuple[int, int, int, int]):
+    """One comparison as an architecture makes it: an argument, a sign, and numbers cut to its width.
 
-    arg: int
-    op: int
-    mask: int
-    datum: int
+    A tuple, since adding a rule compares it with all that are there.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, arg: int, op: int, mask: int, datum: int) -> Comparison:
+        return tuple.__new__(cls, (arg, op, mask, datum))
+
+    arg: int = property(lambda self: self[0])  # type: ignore[assignment]  # a field of the tuple
+    op: int = property(lambda self: self[1])  # type: ignore[assignment]
+    mask: int = property(lambda self: self[2])  # type: ignore[assignment]
+    datum: int = property(lambda self: self[3])  # type: ignore[assignment]
 
 
-class Rule(NamedTuple):
+class Rule(tuple["tuple[Comparison, ...]", int]):
     """What is answered when all comparisons, in the order of arguments, hold."""
 
-    comparisons: Comparisons
-    action: int
+    __slots__ = ()
+
+    def __new__(cls, comparisons: Comparisons, action: int) -> Rule:
+        return tuple.__new__(cls, (comparisons, action))
+
+    comparisons: Comparisons = property(lambda self: self[0])  # type: ignore[assignment]  # a field of the tuple
+    action: int = property(lambda self: self[1])  # type: ignore[assignment]
 
 
 def asked(args: Iterable[tuple[int, int, int, int]]) -> Comparisons:
@@ -109,13 +122,19 @@ def implies(one: Comparison, other: Comparison) -> bool:
     return one.op in (EQ, MASKED_EQ) and one.datum & other.mask == other.datum
 
 
-def is_narrower(one: Rule, other: Rule) -> bool:
-    """Whether one rule matches only when another does, and not the other way round."""
+def is_narrower(one: Comparisons, other: Comparisons) -> bool:
+    """Whether one rule's comparisons hold only when another's do, and not the other way round."""
+    return _follows(one, other) and not _follows(other, one)
 
-    def follows(rule: Rule, wider: Rule) -> bool:
-        return all(any(implies(have, want) for have in rule.comparisons) for want in wider.comparisons)
 
-    return follows(one, other) and not follows(other, one)
+def _follows(one: Comparisons, other: Comparisons) -> bool:
+    """Whether each comparison of `other` follows from the one of the same argument."""
+    mine = {comparison[0]: comparison for comparison in one}
+    for want in other:
+        have = mine.get(want[0])
+        if have is None or (have != want and (have[1] == want[1] == EQ or not implies(have, want))):
+            return False
+    return True
 
 
 def with_rule(rules: tuple[Rule, ...], rule: Rule) -> tuple[Rule, ...]:
@@ -129,6 +148,8 @@ def with_rule(rules: tuple[Rule, ...], rule: Rule) -> tuple[Rule, ...]:
     own = rule.comparisons
     for other in rules:
         theirs = other.comparisons
+        if theirs and theirs[0] != own[0]:
+            continue
         if len(theirs) < len(own) and own[: len(theirs)] == theirs:
             return rules
         if theirs[: len(own)] == own:
@@ -138,8 +159,8 @@ def with_rule(rules: tuple[Rule, ...], rule: Rule) -> tuple[Rule, ...]:
                 )
             if theirs == own:
                 return rules
-    for place, other in enumerate(rules):
-        if other.action != rule.action and is_narrower(rule, other):
+    for place, (theirs, action) in enumerate(rules):
+        if action != rule.action and is_narrower(own, theirs):
             return (*rules[:place], rule, *rules[place:])
     return (*rules, rule)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import ParamSpec, TypeVar
 
-P = ParamSpec("P")
-T = TypeVar("T")
+    P = ParamSpec("P")
+    T = TypeVar("T")
 
 
 class LibraryError(Exception):
@@ -36,11 +35,17 @@ class LibraryError(Exception):
 def told(operation: Callable[P, T]) -> Callable[P, T]:
     """Let a function of the binding raise its errors as the binding does."""
 
-    @wraps(operation)
     def telling(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return operation(*args, **kwargs)
         except LibraryError as error:
             raise error.as_runtime_error() from error.__cause__
 
+    # What functools.wraps does, whose import takes longer than that of all this.
+    telling.__name__, telling.__qualname__, telling.__doc__ = (
+        operation.__name__,
+        operation.__qualname__,
+        operation.__doc__,
+    )
+    telling.__wrapped__ = operation  # type: ignore[attr-defined]  # what inspect and help() look at
     return telling

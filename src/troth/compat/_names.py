@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 from troth import abi
 from troth.abi import others
 from troth.abi.multiplex import IPC, SOCKETCALL
@@ -24,6 +22,10 @@ BEHIND: Final = {name: ("socketcall", call) for call, name in SOCKETCALL.items()
 }
 
 
+_ours_by_name: Final[dict[str, int]] = {}
+_by_number: Final[dict[int, str]] = {}
+
+
 def number(arch: Arch, name: str) -> int:
     """Give the number of a call; a negative one when it is behind another or not there, -1 for no name at all."""
     if arch.multiplexed and name in BEHIND:
@@ -40,9 +42,7 @@ def name_of(arch: Arch, nr: int) -> str | None:
     if nr >= 0:
         names = others.names(arch.ours)
         return names.get(nr) or names.get(nr + arch.base)
-    name = _of_pseudo().get(nr)
-    if name is None:
-        name = _of_ours().get(nr)
+    name = _named(nr)
     # What has a number of its own there has no pseudo number; what is behind a multiplexer may have both.
     if name is None or number(arch, name) != nr:
         return None
@@ -63,21 +63,19 @@ def pseudo(name: str) -> int:
     return _ours().get(name, UNKNOWN) if found is None else found
 
 
-@cache
 def _ours() -> dict[str, int]:
     """Names that some architecture has and libseccomp has no pseudo number for, with one of ours."""
-    every = {name for arch in BY_NAME.values() for name in others.numbers(arch.ours)}
-    return {name: OURS - index for index, name in enumerate(sorted(every - PSEUDO.keys()))}
+    if not _ours_by_name:
+        every = {name for arch in BY_NAME.values() for name in others.numbers(arch.ours)}
+        _ours_by_name.update({name: OURS - index for index, name in enumerate(sorted(every - PSEUDO.keys()))})
+    return _ours_by_name
 
 
-@cache
-def _of_pseudo() -> dict[int, str]:
-    return {nr: name for name, nr in PSEUDO.items()}
-
-
-@cache
-def _of_ours() -> dict[int, str]:
-    return {nr: name for name, nr in _ours().items()}
+def _named(nr: int) -> str | None:
+    """The name of a pseudo number, of libseccomp's or of ours."""
+    if not _by_number:
+        _by_number.update({nr: name for name, nr in (PSEUDO | _ours()).items()})
+    return _by_number.get(nr)
 
 
 def nearest(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from troth.abi import others
 from troth.compat._arches import BY_NAME
 from troth.compat._database import ranges
 from troth.policy import Policy
@@ -47,12 +46,10 @@ def program(database: Database, bad_arch: int, *, by_priority: bool) -> Program:
 
     Without JSET, which libseccomp's own simulator and disassembler of filters do not know.
     """
-    weights: dict[str, float] = {}
-    for arch in database.arches if by_priority else ():
-        names = others.names(arch.ours)
-        for nr, priority in database.priorities[arch.token].items():
-            if nr in names:  # the number -1 has no name
-                weights[names[nr]] = 2.0 ** (priority / 16)
+    weights = {
+        arch.ours: {nr: 2.0 ** (priority / 16) for nr, priority in database.priorities[arch.token].items()}
+        for arch in (database.arches if by_priority else ())
+    }
     return lower(policy(database, bad_arch), weights=weights or None, bit_tests=False)
 
 

@@ -98,12 +98,19 @@ class Emitter:
 
     def _divide(self, parts: Parts, mask: int, place: Callable[[Diagram], int]) -> int:
         """Tell the values of A apart, which has no bits but those of the mask."""
+        if len(parts) == 2 and parts[1][0] == 1:
+            some = place(parts[1][1])
+            return self._build.if_equal(0, place(parts[0][1]), some)
         if not 2 < len(parts) <= Few.LIMIT:
             return search(self._build, parts, _weights(parts), place)
         plain = Few(parts, _weights(parts))
-        child, others = parts[0][1], [other for _, other in parts]
+        child = parts[0][1]
+        ends = [first for first, _ in parts[1:]] + [LOW + 1]
+        with_zero = [
+            end - first for (first, other), end in zip(parts, ends, strict=True) if other is child or other == child
+        ]
         # What goes where 0 goes may be all combinations of some bits, unless most numbers go there.
-        if self._bit_tests and others[-1] != child and others.count(child) > 1:
+        if self._bit_tests and len(with_zero) > 1 and sum(with_zero) < LOW >> 1:
             cube, rest = _without_cube(parts)
             tree = Few(rest, _weights(rest))
             if tree.cost + sum(_weights(parts)) < plain.cost:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from troth.policy.model import Cond, Policy, Rule
 
     Leaf = tuple[Rule, ...] | int
+    Weights = Mapping[str, Mapping[int, float]]
 
 _LOW: Final = 0xFFFFFFFF
 
@@ -37,13 +38,17 @@ _REFUSED: Final = 0.05
 _ALLOWED: Final = 0.02  # from the kernel's bitmap, since Linux 5.11
 
 
-def lower(policy: Policy, *, weights: Mapping[str, float] | None = None, bit_tests: bool = True) -> Program:
+def lower(policy: Policy, *, weights: Weights | None = None, bit_tests: bool = True) -> Program:
     """Compile; the architecture is checked before any number is looked at.
 
-    See `Policy.compile`. Without `bit_tests` the filter has no `JSET`, which some simulators do not know.
+    `weights` are by architecture and number, 1.0 for what is asked for as seldom as what has none; see
+    `Policy.compile`. Without `bit_tests` the filter has no `JSET`, which some simulators do not know.
+
+    Raises:
+        UnsupportedError: the filter would be longer than the kernel takes.
     """
     build = Builder()
-    weigh = _WEIGHTS if weights is None else _named(weights, policy)
+    weigh = _WEIGHTS if weights is None else weights
     sizes: dict[str, int] = {}
     gate = build.answer(policy.bad_arch)
     groups: dict[int, list[str]] = {}
@@ -64,9 +69,7 @@ def lower(policy: Policy, *, weights: Mapping[str, float] | None = None, bit_tes
     return build.program(start)
 
 
-def _section(
-    build: Builder, names: list[str], policy: Policy, weights: Mapping[str, dict[int, float]], *, bit_tests: bool
-) -> int:
+def _section(build: Builder, names: list[str], policy: Policy, weights: Weights, *, bit_tests: bool) -> int:
     """Everything of one AUDIT_ARCH value, which x86_64 and x32 have in common; expects nothing in A."""
     calls: dict[int, tuple[Rule, ...]] = {}
     weigh: dict[int, float] = {}
@@ -78,8 +81,12 @@ def _section(
     return build.load(OFFSET_NR, search(build, segments, _weights(segments, weigh), writer.leaf))
 
 
-def _named(weights: Mapping[str, float], policy: Policy) -> dict[str, dict[int, float]]:
-    """Weights by architecture and number, on the scale of `_CHECKED` for the lightest."""
+def weights_of(weights: Mapping[str, float], policy: Policy) -> Weights:
+    """Turn weights by name into those that `lower` takes: the lightest is 1.0.
+
+    Raises:
+        RequestError: a weight that is not above 0, or for a call that no architecture of the policy has.
+    """
     from troth.abi.others import numbers
 
     tables = {name: numbers(name) for name in policy.sections}

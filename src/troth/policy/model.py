@@ -43,6 +43,9 @@ class Cond(tuple[int, int, tuple[int, ...], bool, bool]):
     def __new__(cls, arg: int, mask: int, values: tuple[int, ...], negate: bool = False, wide: bool = False) -> Cond:
         return tuple.__new__(cls, (arg, mask, values, negate, wide))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Cond, tuple(self))
+
     arg: int = property(lambda self: self[0])  # type: ignore[assignment]  # a field of the tuple
     mask: int = property(lambda self: self[1])  # type: ignore[assignment]
     values: tuple[int, ...] = property(lambda self: self[2])  # type: ignore[assignment]
@@ -70,6 +73,9 @@ class Rule(tuple["tuple[Expr, ...]", int]):
 
     def __new__(cls, conds: tuple[Expr, ...], answer: int) -> Rule:
         return tuple.__new__(cls, (conds, answer))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Rule, tuple(self))
 
     conds: tuple[Expr, ...] = property(lambda self: self[0])  # type: ignore[assignment]  # a field of the tuple
     answer: int = property(lambda self: self[1])  # type: ignore[assignment]
@@ -210,9 +216,10 @@ class Policy(Value):
         key = (sections, policy.unknown, policy.bad_arch, tuple(policy.gaps.items()), weighed, bit_tests)
         program = _compiled.get(key)
         if program is None:
-            from troth.policy.lower import lower
+            from troth.policy.lower import lower, weights_of
 
+            by_number = None if weights is None else weights_of(weights, policy)
             if len(_compiled) >= _REMEMBERED:
                 del _compiled[next(iter(_compiled))]
-            program = _compiled[key] = lower(policy, weights=weights, bit_tests=bit_tests)
+            program = _compiled[key] = lower(policy, weights=by_number, bit_tests=bit_tests)
         return program

@@ -13,8 +13,6 @@ Mehlhorn, "Nearly optimal binary search trees", 1975); taking out what is heavy 
 
 from __future__ import annotations
 
-from operator import add
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -195,7 +193,7 @@ class Few:
             points, lone, chained = 0.0, 0.0, True  # of the chain that the interval is so far
             for high in range(low + 2, count + 1):
                 weight = sums[high] - sums[low]
-                tried = [*map(add, row[low + 1 : high], ended[high][low + 1 : high])]
+                tried = [*map(float.__add__, row[low + 1 : high], ended[high][low + 1 : high])]
                 best = min(tried)
                 where = low + 1 + tried.index(best)
                 best += weight + price
@@ -229,11 +227,9 @@ class Few:
         if middle:
             if middle - low > high - middle:
                 below = self._write(build, place, low, middle)
-                return build.if_at_least(
-                    segments[middle][0], self._write(build, place, middle, high), below, shared=True
-                )
+                return build.if_at_least(segments[middle][0], self._write(build, place, middle, high), below)
             above = self._write(build, place, middle, high)
-            return build.if_at_least(segments[middle][0], above, self._write(build, place, low, middle), shared=True)
+            return build.if_at_least(segments[middle][0], above, self._write(build, place, low, middle))
         found = place(segments[low][1])
         for number, leaf in reversed(segments[low + 1 : high : 2]):
             found = build.if_equal(number, place(leaf), found)

@@ -333,3 +333,61 @@ def test_the_example_is_a_program_of_the_binding_with_one_line_changed(tmp_path:
     original.write_text(text.replace("# import seccomp\nimport troth.compat.seccomp as seccomp\n", "import seccomp\n"))
     assert "troth" not in original.read_text()
     assert said(system, str(original), tmp_path=tmp_path) == SAID
+
+
+def test_a_thread_can_supervise_another_of_the_same_process(unprivileged: bool) -> None:
+    """The binding would stand still here: it keeps the interpreter's lock while it waits."""
+
+    def work() -> int:
+        results: list[int] = []
+        loaded = threading.Event()
+        filters: list[SyscallFilter] = []
+
+        def target() -> None:
+            f = denying(NOTIFY, "chdir")
+            f.load()
+            filters.append(f)
+            loaded.set()
+            try:
+                os.chdir("/")
+            except OSError as error:
+                results.append(error.errno or 0)
+
+        thread = threading.Thread(target=target)
+        thread.start()
+        loaded.wait()
+        note = filters[0].receive_notify()
+        filters[0].respond_notify(NotificationResponse(note, error=33))  # taken as -33
+        thread.join()
+        return results[0]
+
+    needs(get_api() >= 5, "notifications need Linux 5.0")
+    assert in_child(work, unprivileged=unprivileged) == 33
+
+
+def test_under_a_filter_that_answers_no_question_the_kernel_is_taken_to_have_nothing(unprivileged: bool) -> None:
+    def work() -> tuple[int, str]:
+        denying(ERRNO(1), "seccomp").load()
+        _support._state.clear()
+        _support._level.clear()
+        try:
+            SyscallFilter(KILL_PROCESS)
+        except RuntimeError as error:
+            return get_api(), str(error)
+        return get_api(), ""
+
+    assert in_child(work, unprivileged=unprivileged) == (1, "Library error")
+
+
+def test_filters_stack_and_the_strictest_answer_counts(unprivileged: bool) -> None:
+    def work() -> list[int]:
+        answers = []
+        for action in (ERRNO(7), LOG, ERRNO(5)):
+            denying(action, "chdir").load()
+            try:
+                os.chdir("/")
+            except OSError as error:
+                answers.append(error.errno or 0)
+        return answers
+
+    assert in_child(work, unprivileged=unprivileged) == [7, 7, 5]
