@@ -96,8 +96,8 @@ def program(random: Random) -> Program:
         elif kind < 5:
             insns.append((random.choice((AND, OR)), 0, 0, generate.word(random)))
         elif kind < 9:
-            jumps = [random.randrange(min(room, 5) + 1) for _ in range(2)]
-            insns.append((random.choice((JEQ, JGT, JGE)), *jumps, generate.word(random)))
+            yes, no = (random.randrange(min(room, 5) + 1) for _ in range(2))
+            insns.append((random.choice((JEQ, JGT, JGE)), yes, no, generate.word(random)))
         elif random.randrange(2):
             insns.append((JA, 0, 0, random.randrange(min(room, 5) + 1)))
         else:
