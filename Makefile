@@ -4,7 +4,7 @@ VENV   ?= .venv
 PYTHON ?= python3
 BIN    := $(VENV)/bin
 
-.PHONY: demo test test-kernels test-matrix lint types unit live bench gen docs clean
+.PHONY: demo test test-emulator test-kernels test-matrix lint types unit live bench gen docs clean
 
 demo: $(VENV)/.ready
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python examples/demo.py
@@ -16,6 +16,10 @@ test: $(VENV)/.test-ready lint types
 # Of `make test`, only the kernels and architectures under QEMU.
 test-kernels: $(VENV)/.test-ready
 	$(BIN)/python -m pytest -q tests/matrix/test_kernels.py
+
+# The emulator against the running kernel on a million pairs of a program and a call; `make test` tries 120,000.
+test-emulator: $(VENV)/.test-ready
+	TROTH_PAIRS=1000000 $(BIN)/python -m pytest -q tests/oracle/test_emulator_against_kernel.py
 
 # Every kernel and architecture, and all tests on those of `make test-kernels`; about an hour. Writes the table in
 # bench/RESULTS.md.

@@ -71,7 +71,7 @@ class Archive:
             if stamp.exists() and time.time() - stamp.stat().st_mtime < _FRESH_S:
                 return
             self._configure(suite, arch)
-            self._apt("apt-get", "-qq", "update")
+            self.apt("apt-get", "-qq", "update")
             stamp.touch()
 
     @classmethod
@@ -106,7 +106,12 @@ class Archive:
             'Debug::NoLocking "true";\n' + (f'APT::Default-Release "{suite}";\n' if len(suites) > 1 else "")
         )
 
-    def _apt(self, *command: str, cwd: Path | None = None) -> str:
+    def apt(self, *command: str, cwd: Path | None = None) -> str:
+        """Run a command of apt's on this archive alone, and give what it says.
+
+        Raises:
+            FetchError: it fails; the mirror is not named.
+        """
         try:
             done = subprocess.run(
                 command, env=self._env, cwd=cwd or self._packages, capture_output=True, text=True, check=False
@@ -123,7 +128,7 @@ class Archive:
 
     def names(self, prefix: str) -> list[str]:
         """Every package whose name starts with `prefix`."""
-        return self._apt("apt-cache", "pkgnames", prefix).split()
+        return self.apt("apt-cache", "pkgnames", prefix).split()
 
     def fetch(self, packages: Sequence[str], *, exact: bool = False) -> list[Path]:
         """Give the .debs of packages, with what they depend on unless `exact`; kept ones are not fetched again.
@@ -137,12 +142,12 @@ class Archive:
             # one, `download` in the other.
             empty = self._top / "empty"
             nothing = ("-o", f"Dir::Cache::archives={empty}")
-            listing = self._apt("apt-get", "-qq", *nothing, *wanted, "--print-uris", *packages, cwd=empty)
+            listing = self.apt("apt-get", "-qq", *nothing, *wanted, "--print-uris", *packages, cwd=empty)
             names = re.findall(r"^'[^']*' (\S+\.deb) [0-9]+", listing, re.MULTILINE)
             if not names:
                 raise FetchError(f"{self._name}: apt names no package for {' '.join(packages)}")
             if not all((self._packages / name).exists() for name in names):
-                self._apt("apt-get", "-qq", *wanted, *(() if exact else ("--download-only",)), *packages)
+                self.apt("apt-get", "-qq", *wanted, *(() if exact else ("--download-only",)), *packages)
         return [self._packages / name for name in names]
 
     def fetch_source(self, package: str) -> list[Path]:
@@ -153,12 +158,12 @@ class Archive:
         """
         wanted = ("apt-get", "-qq", "source", "--download-only")
         with _locked(self._top / "lock"):
-            listing = self._apt(*wanted, "--print-uris", package, cwd=self._top / "empty")
+            listing = self.apt(*wanted, "--print-uris", package, cwd=self._top / "empty")
             names = re.findall(r"^'[^']*' (\S+) [0-9]+", listing, re.MULTILINE)
             if not names:
                 raise FetchError(f"{self._name}: apt names no source for {package}")
             if not all((self._packages / name).exists() for name in names):
-                self._apt(*wanted, package)
+                self.apt(*wanted, package)
         return [self._packages / name for name in names]
 
 

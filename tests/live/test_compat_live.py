@@ -391,3 +391,35 @@ def test_filters_stack_and_the_strictest_answer_counts(unprivileged: bool) -> No
         return answers
 
     assert in_child(work, unprivileged=unprivileged) == [7, 7, 5]
+
+
+def test_a_filter_is_written_and_loaded_under_one_that_lets_nothing_be_opened() -> None:
+    """In an interpreter of its own, where nothing has been imported by other tests."""
+    program = """
+import os
+from troth.compat.seccomp import *
+f = SyscallFilter(ALLOW)
+for name in "open openat openat2 stat newfstatat statx getdents64 readlink access faccessat faccessat2".split():
+    f.add_rule(ERRNO(errno.EACCES), name)
+f.load()
+try:
+    open("/etc/passwd")
+except PermissionError:
+    print("nothing can be opened")
+g = SyscallFilter(ALLOW)
+g.add_rule(ERRNO(5), "lseek", Arg(0, GT, 3 << 32), Arg(1, MASKED_EQ, 5, 5))
+g.add_rule(ERRNO(6), "lseek", Arg(1, NE, 1 << 33))
+g.add_rule(ERRNO(7), "chdir")
+g.syscall_priority("lseek", 9)
+try:
+    g.add_rule(ERRNO(5), "lseeek")
+except RuntimeError as error:
+    print(error)
+g.load()
+try:
+    os.chdir("/")
+except OSError as error:
+    print(error.errno)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout == "nothing can be opened\nLibrary error (errno = -22)\n7\n", done.stderr

@@ -19,7 +19,9 @@ import troth.cli.diff
 import troth.cli.prove
 import troth.cli.show
 import troth.formats.live
-import troth.formats.oci  # noqa: F401  # loaded before the fork: nobody may not read the interpreter's files
+import troth.formats.subject
+import troth.kernel.filters
+import troth.kernel.procfs  # noqa: F401  # loaded before the fork: nobody may not read the interpreter's files
 from troth import abi
 from troth.abi import seccomp as answers
 from troth.bpf import Call, Program

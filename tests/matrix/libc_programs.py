@@ -95,7 +95,7 @@ FILES: dict[str, str | bytes] = {
     ),
 }  # fmt: skip
 
-_SHELL = "stdio rpath proc exec"  # a loader maps files, which `exec` is enough for
+_SHELL = "stdio rpath proc exec"  # a loader maps files, which `exec` is enough for (docs/design/0003)
 
 # Veils.
 _READS = "/work:r"
@@ -292,8 +292,8 @@ ALSO = {
         # makes sockets there holds every promise that one of them could ask for (the row `socketcall` of the promise table).
         "python3 asynchronous": Also("unix route recvfd"),
         "python3 serve": Also("unix route recvfd"),
-        "gpg -c": Also("inet dns route recvfd"),
-        "gpg -s": Also("inet dns route recvfd"),
+        "gpg -c": Also("inet route recvfd"),
+        "gpg -s": Also("inet route recvfd"),
         # Its gzip and zip have relocations in their text, which is hand-written there: the loader of whoever starts one of
         # them makes the text writable and then executable again, and that is what `prot_exec` is for.
         "tar.gz": Also("prot_exec"),

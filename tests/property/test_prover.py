@@ -37,12 +37,13 @@ def parts(mask: int) -> list[int]:
     return found
 
 
-def every_call(words: dict[int, int], *, arch: int = 0, nr: int = 0) -> list[Call]:
+def every_call(words: dict[int, int], *, arch: int = 0, nr: int = 0, big_endian: bool = False) -> list[Call]:
     """A call for each combination of the bits of these words."""
+    low, high = (4, 0) if big_endian else (0, 4)
     calls = []
     for values in product(*(parts(mask) for mask in words.values())):
         seen = dict(zip(words, values, strict=True))
-        wide = [seen.get(at, 0) | seen.get(at + 4, 0) << 32 for at in range(8, 64, 8)]
+        wide = [seen.get(at + low, 0) | seen.get(at + high, 0) << 32 for at in range(8, 64, 8)]
         calls.append(Call(seen.get(4, arch), seen.get(0, nr), tuple(wide[1:]), wide[0]))
     return calls
 
@@ -85,6 +86,21 @@ def test_equal_is_what_trying_every_call_says(random: Random, words: dict[int, i
         return effect(a, call) == effect(b, call)
 
     assert result.verdict == ("proved" if all(map(same, every_call(words))) else "refuted")
+
+
+@given(RANDOMS, WORDS)
+def test_equal_is_what_trying_every_call_says_on_big_endian_machines(random: Random, words: dict[int, int]) -> None:
+    a, b = pairs(random, words)
+    witness = proof.equal(a, b, big_endian=True).witness
+    differing = [
+        call
+        for call in every_call(words, big_endian=True)
+        if effective(emulate(a, call, big_endian=True).raw) != effective(emulate(b, call, big_endian=True).raw)
+    ]
+    assert bool(witness) == bool(differing)
+    if witness:
+        answers = tuple(effective(emulate(each, witness.call, big_endian=True).raw) for each in (a, b))
+        assert answers == witness.answers
 
 
 @given(RANDOMS, WORDS)

@@ -11,11 +11,15 @@ from pathlib import Path
 import pytest
 
 from troth import abi
-from troth.bpf import Program, assemble
+from troth.bpf import Call, Program, assemble
 from troth.cli import call, dispatch
 from troth.cli.show import _text
-from troth.formats import Subject
+from troth.cli.view import View, views
+from troth.cli.wording import arch_of
+from troth.formats import Subject, read
 from troth.formats.oci import load_bytes
+from troth.policy.model import holds
+from troth.proof.question import replayed
 
 HERE = Path(__file__).parent
 SNAPSHOTS = HERE.parent / "snapshots" / "cli"
@@ -162,6 +166,32 @@ def test_a_mistake_is_told_without_a_traceback(
     assert problem in err
     assert "Traceback" not in err
     assert err.startswith("troth: error: ")
+
+
+def shown_answer(seen: list[View], asked: Call) -> int:
+    """What the views of a filter say about a call."""
+    arch = arch_of(asked.arch, asked.nr)
+    view = next((view for view in seen if view.arch == arch), seen[-1])
+    rules = next((entry.rules for entry in view.entries if entry.nr == asked.nr), None)
+    if rules is None:
+        rules = next((rules for first, last, rules in view.spans if first <= asked.nr <= last), view.default)
+    return next(rule.answer for rule in rules if all(holds(cond, (*asked.args, asked.ip)) for cond in rule.conds))
+
+
+@pytest.mark.parametrize("source", ["docker.json", "podman.json", "pledge:stdio rpath exec inet", "old.bpf"])
+@pytest.mark.parametrize("runtime", ["", "runc"])
+def test_what_is_shown_is_what_the_filter_answers(source: str, runtime: str) -> None:
+    found = read(source, arches=("x86_64", "i386"), runtime=runtime)
+    seen = views(found.meaning, big_endian=False)
+    audits = [abi.ARCHES[arch].audit for arch in ("x86_64", "i386", "aarch64")]
+    edges = (0x3FFFFFFF, 0x40000000, 0x7FFFFFFF, 0x80000000, 0xBFFFFFFF, 0xC0000000, 0xFFFFFFFE, 0xFFFFFFFF)
+    numbers = (*range(480), *range(0x40000000, 0x40000000 + 560), *edges)
+    values = (0, 1, 2, 10, 16, 40, 0x10000000, 0xFFFFFFFF, 1 << 32, (1 << 64) - 1)
+    for audit in audits:
+        for nr in numbers:
+            for args in ((), *((value, value) for value in values[nr % 5 :: 5])):
+                asked = Call(audit, nr, args)
+                assert shown_answer(seen, asked) == replayed(asked, found.meaning, big_endian=False), asked
 
 
 def test_show_keeps_to_the_architectures_that_are_named(capfd: pytest.CaptureFixture[str]) -> None:

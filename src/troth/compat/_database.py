@@ -247,6 +247,7 @@ class Database:
             LibraryError: EEXIST, it is there; EDOM, those that are there have the other byte order.
         """
         self._admit(arch)
+        others.names(arch.ours)  # loads its table now: the rules may be added under a filter
         self.arches.append(arch)
         self.calls[arch.token] = {}
         self.priorities[arch.token] = {}

@@ -66,7 +66,10 @@ def pseudo(name: str) -> int:
 def _ours() -> dict[str, int]:
     """Names that some architecture has and libseccomp has no pseudo number for, with one of ours."""
     if not _ours_by_name:
-        every = {name for arch in BY_NAME.values() for name in others.numbers(arch.ours)}
+        try:
+            every = {name for arch in BY_NAME.values() for name in others.numbers(arch.ours)}
+        except ImportError:  # under a filter nothing may be opened any more: then these names are unknown
+            return {}
         _ours_by_name.update({name: OURS - index for index, name in enumerate(sorted(every - PSEUDO.keys()))})
     return _ours_by_name
 
@@ -80,7 +83,9 @@ def _named(nr: int) -> str | None:
 
 def nearest(name: str) -> str:
     """A hint for a name that nothing has: the closest one that something has."""
-    from difflib import get_close_matches
-
+    try:
+        from difflib import get_close_matches
+    except ImportError:  # under a filter nothing may be opened any more
+        return f"no system call `{name}`"
     close = get_close_matches(name, [*PSEUDO, *abi.numbers("x86_64")], n=1)
     return f"no system call `{name}`" + (f"; the closest is `{close[0]}`" if close else "")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from troth.abi import others
 from troth.compat._arches import BY_NAME
 from troth.compat._database import ranges
 from troth.policy import Policy
 from troth.policy import Rule as PolicyRule
 from troth.policy.expr import Within
-from troth.policy.lower import lower
+
+# A program may compile one filter under another that lets no file be opened: what compiling imports is here now.
+__import__("troth.policy.lower")
+__import__("troth.policy.emit")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,11 +50,13 @@ def program(database: Database, bad_arch: int, *, by_priority: bool) -> Program:
 
     Without JSET, which libseccomp's own simulator and disassembler of filters do not know.
     """
-    weights = {
-        arch.ours: {nr: 2.0 ** (priority / 16) for nr, priority in database.priorities[arch.token].items()}
-        for arch in (database.arches if by_priority else ())
-    }
-    return lower(policy(database, bad_arch), weights=weights or None, bit_tests=False)
+    weights: dict[str, float] = {}
+    for arch in database.arches if by_priority else ():
+        names = others.names(arch.ours)
+        for nr, priority in database.priorities[arch.token].items():
+            if nr in names:  # the number -1 has no name
+                weights[names[nr]] = 2.0 ** (priority / 16)
+    return policy(database, bad_arch).compile(weights=weights or None, bit_tests=False)
 
 
 def _rules(rules: tuple[Rule, ...], arch: Arch, default: int) -> tuple[PolicyRule, ...]:

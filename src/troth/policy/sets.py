@@ -7,6 +7,7 @@ from troth.policy.expr import ALWAYS, NEVER, All, Any, Not, Within
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Final
 
     from troth.bpf.symbolic import Space
@@ -22,6 +23,7 @@ _MOST_AT_ALL: Final = 20_000
 _NOT_SAID: Final = 1 << 30
 
 _MOST_COMPARED: Final = 100  # alternatives, each with each
+_LONG: Final = 16
 _SHORT: Final = 4  # nobody wishes for a shorter way to say this many numbers
 _MOST_PATCHES: Final = 8
 _WORTH_RAISING: Final = 3  # open bits of a masked value that is worth widening
@@ -106,10 +108,17 @@ def described(space: Space, arg: int, condition: int) -> Expr:
         said, cost = Within(arg, tuple(plain), mask, width), _cost(plain)
     if opposite is not None and (2 * _cost(opposite) < cost or _cost(opposite) == len(opposite) < cost):
         said, cost = Not(Within(arg, tuple(opposite), mask, width)), _cost(opposite)
-    if cost > _SHORT:
-        for other in (_masked(diagram, arg, condition, places), _patched(diagram, arg, condition, places, bits, width)):
-            if other is not None and size(other) < cost:
-                said, cost = other, size(other)
+    ways: tuple[Callable[[int], Expr | None], ...] = (
+        lambda some: _masked(diagram, arg, some, places),
+        lambda some: _patched(diagram, arg, some, places, bits, width),
+    )
+    for negate in (False, True):
+        # What a set is not may be much shorter, and is only looked at where what it is is long.
+        if cost > (_LONG if negate else _SHORT):
+            for way in ways:
+                other = way(diagram.negated(condition) if negate else condition)
+                if other is not None and size(other) < cost:
+                    said, cost = Not(other) if negate else other, size(other)
     if cost == _NOT_SAID:
         try:
             said = Within(arg, tuple(ranges(diagram, condition, bits, _MOST_AT_ALL)), mask, width)

@@ -318,10 +318,8 @@ class Diagram:
             TooManyCubesError: there are more than anybody would read.
         """
         memo: dict[tuple[int, int], tuple[int, list[tuple[tuple[int, int], ...]]]] = {}
-        size = 0
 
         def go(least: int, most: int) -> tuple[int, list[tuple[tuple[int, int], ...]]]:
-            nonlocal size
             if least == FALSE:
                 return FALSE, []
             if most == TRUE:
@@ -338,8 +336,7 @@ class Diagram:
             free, cubes = go(rest, self.both(m0, m1))
             total = self.node(level, self.either(clear, free), self.either(set_, free))
             joined = [((level, 0), *cube) for cube in cubes0] + [((level, 1), *cube) for cube in cubes1] + cubes
-            size += len(joined)
-            if size > _MOST_CUBES:
+            if len(joined) > _MOST_CUBES:
                 raise TooManyCubesError
             memo[least, most] = total, joined
             return total, joined
