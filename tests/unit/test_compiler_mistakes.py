@@ -11,7 +11,7 @@ from troth import abi, proof
 from troth.bpf import Call, Program, emulate
 from troth.bpf.program import JA, JEQ, JGE, JGT, JSET, LD_ABS, RET_K
 from troth.errors import RequestError, UnsupportedError
-from troth.policy import Policy, Rule, errno_answer
+from troth.policy import Cond, Policy, Rule, errno_answer
 from troth.policy.expr import All, Any, Not, Within, among, compare
 
 TYPE_CHECKING = False
@@ -239,3 +239,11 @@ def test_conditions_nested_beyond_reason_are_refused() -> None:
         expr = Not(expr)
     with pytest.raises(RequestError, match="nested too deeply"):
         policy((expr, ALLOW)).compile()
+
+
+def test_a_value_that_the_argument_cannot_have_matches_nothing() -> None:
+    for wide in (False, True):
+        top = 1 << (64 if wide else 32)
+        for values in ((top,), (top, 5), (-1, 5)):
+            meant = policy((Cond(0, top - 1, values, False, wide), ALLOW))
+            assert [answers(meant, value) == ALLOW for value in (0, 5, top - 1)] == [False, 5 in values, False]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Weights = Mapping[str, Mapping[int, float]]
 
 _LOW: Final = 0xFFFFFFFF
+_WIDE: Final = (1 << 64) - 1
 
 # How often the kernel runs the filter for a call. What is checked and made often has its weight by rank
 # (`abi.seccomp.HOT`). The more calls are checked besides, the rarer each of them is: where a few are, somebody chose
@@ -233,6 +234,10 @@ class _Arguments:
     ) -> int:
         build = self._build
         arg, mask, values, negate, wide = cond
+        if values and (max(values) > (_WIDE if wide else _LOW) or min(values) < 0):
+            values = tuple(
+                [value for value in values if 0 <= value <= (_WIDE if wide else _LOW)]
+            )  # others match nothing
         if negate:
             holds, fails = fails, holds
         low = OFFSET_ARGS + 8 * arg + self._low if arg < 6 else OFFSET_IP + self._low
