@@ -244,6 +244,6 @@ def test_conditions_nested_beyond_reason_are_refused() -> None:
 def test_a_value_that_the_argument_cannot_have_matches_nothing() -> None:
     for wide in (False, True):
         top = 1 << (64 if wide else 32)
-        for values in ((top,), (top, 5), (-1, 5)):
+        for values in ((top,), (top, 5)):
             meant = policy((Cond(0, top - 1, values, False, wide), ALLOW))
             assert [answers(meant, value) == ALLOW for value in (0, 5, top - 1)] == [False, 5 in values, False]
