@@ -20,7 +20,7 @@ from troth.bpf import Call, Program, emulate
 
 PAIRS = int(os.environ.get("TROTH_PAIRS", "120000"))
 SEED = int(os.environ.get("TROTH_SEED", "1"))
-CALLS = 50  # of a program through each door
+CALLS = 120  # of a program; each program takes three children to start, which wait for a CPU where others compute
 BATCH = 100  # programs that one run of the C program judges
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from random import Random
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from oracle import generate
 
 from troth.bpf import Call, Program
+
+# How long an example takes says more about the machine than about the law.
+UNTIMED = settings(deadline=None)
 
 RANDOMS = st.randoms(use_true_random=False)
 

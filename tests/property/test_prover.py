@@ -8,6 +8,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import generate
+from property.strategies import RANDOMS, UNTIMED
 
 from troth import proof
 from troth.bpf import Call, Program, emulate
@@ -19,7 +20,6 @@ from troth.policy.lower import lower
 
 LITTLE = {"big_endian": False}
 ARCH, NUMBERS = 0xC000003E, (1, 39)
-RANDOMS = st.randoms(use_true_random=False)
 OFFSETS = tuple(range(8, 64, 4))
 MASKS = (0x1, 0x3, 0x80000000, 0x80000001, 0x40000002)
 
@@ -75,6 +75,7 @@ def let_through(program: Program, call: Call) -> bool:
     return emulate(program, call, big_endian=False).action in ("allow", "log")
 
 
+@UNTIMED
 @given(RANDOMS, WORDS, st.booleans())
 def test_equal_is_what_trying_every_call_says(random: Random, words: dict[int, int], exact: bool) -> None:
     a, b = pairs(random, words)
@@ -88,6 +89,7 @@ def test_equal_is_what_trying_every_call_says(random: Random, words: dict[int, i
     assert result.verdict == ("proved" if all(map(same, every_call(words))) else "refuted")
 
 
+@UNTIMED
 @given(RANDOMS, WORDS)
 def test_equal_is_what_trying_every_call_says_on_big_endian_machines(random: Random, words: dict[int, int]) -> None:
     a, b = pairs(random, words)
@@ -103,6 +105,7 @@ def test_equal_is_what_trying_every_call_says_on_big_endian_machines(random: Ran
         assert answers == witness.answers
 
 
+@UNTIMED
 @given(RANDOMS, WORDS)
 def test_subset_is_what_trying_every_call_says(random: Random, words: dict[int, int]) -> None:
     a, b = pairs(random, words)
@@ -114,6 +117,7 @@ def test_subset_is_what_trying_every_call_says(random: Random, words: dict[int, 
         assert not let_through(b, result.witness.call)
 
 
+@UNTIMED
 @given(RANDOMS, WORDS)
 def test_witness_against_equality_is_replayed(random: Random, words: dict[int, int]) -> None:
     a, b = pairs(random, words)
@@ -126,6 +130,7 @@ def test_witness_against_equality_is_replayed(random: Random, words: dict[int, i
         assert result
 
 
+@UNTIMED
 @given(RANDOMS, WORDS)
 def test_everything_equals_itself(random: Random, words: dict[int, int]) -> None:
     program = alone(random, words)
@@ -134,12 +139,14 @@ def test_everything_equals_itself(random: Random, words: dict[int, int]) -> None
     assert proof.diff(gated(program), gated(program), **LITTLE).verdict == "proved"
 
 
+@UNTIMED
 @given(RANDOMS, WORDS)
 def test_equality_is_symmetric(random: Random, words: dict[int, int]) -> None:
     a, b = pairs(random, words)
     assert proof.equal(a, b, **LITTLE).verdict == proof.equal(b, a, **LITTLE).verdict
 
 
+@UNTIMED
 @given(RANDOMS, WORDS)
 def test_equality_and_inclusion_are_transitive(random: Random, words: dict[int, int]) -> None:
     # Narrow answers, or three programs would hardly ever be in a row.
@@ -152,6 +159,7 @@ def test_equality_and_inclusion_are_transitive(random: Random, words: dict[int, 
             assert related(a, c, **LITTLE)
 
 
+@UNTIMED
 @given(RANDOMS, ARGUMENTS)
 def test_rows_of_a_difference_are_the_calls_that_differ(random: Random, words: dict[int, int]) -> None:
     a, b = map(gated, pairs(random, words))
@@ -170,6 +178,7 @@ def test_rows_of_a_difference_are_the_calls_that_differ(random: Random, words: d
             assert found == ([] if old == new else [(old, new)])
 
 
+@UNTIMED
 @given(RANDOMS, ARGUMENTS)
 def test_every_row_of_a_difference_has_a_witness_that_replays(random: Random, words: dict[int, int]) -> None:
     a, b = map(gated, pairs(random, words))
@@ -178,6 +187,7 @@ def test_every_row_of_a_difference_has_a_witness_that_replays(random: Random, wo
         assert row.witness.answers == (row.old, row.new)
 
 
+@UNTIMED
 @given(RANDOMS, WORDS)
 def test_stack_is_what_trying_every_call_says(random: Random, words: dict[int, int]) -> None:
     stack = [alone(random, words) for _ in range(random.randrange(1, 3))]
@@ -192,6 +202,7 @@ def test_stack_is_what_trying_every_call_says(random: Random, words: dict[int, i
     assert result.verdict == ("proved" if all(map(same, every_call(words))) else "refuted")
 
 
+@UNTIMED
 @given(RANDOMS, ARGUMENTS)
 def test_lifted_policy_answers_as_the_program(random: Random, words: dict[int, int]) -> None:
     program = gated(alone(random, words))
@@ -201,7 +212,7 @@ def test_lifted_policy_answers_as_the_program(random: Random, words: dict[int, i
             assert policy.answer(call) == effect(program, call)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(RANDOMS, ARGUMENTS)
 def test_lifted_and_lowered_again_is_proved_equal(random: Random, words: dict[int, int]) -> None:
     program = gated(alone(random, words))
