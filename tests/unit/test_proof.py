@@ -12,7 +12,7 @@ import troth
 from troth import abi, proof
 from troth.abi.seccomp import RET_ALLOW, RET_ERRNO, RET_KILL_PROCESS, RET_KILL_THREAD, RET_LOG
 from troth.bpf import Call, Program
-from troth.policy import Policy, Rule
+from troth.policy import Cond, Policy, Rule
 from troth.policy.callset import parse
 from troth.policy.expr import compare
 from troth.proof.question import replayed
@@ -87,6 +87,12 @@ def test_what_has_no_effect_is_no_difference_unless_it_is_asked_for() -> None:
     # No kernel knows this action, and kills for it; an errno above 4095 is cut.
     assert proof.equal(program((RET, 0x00010000)), program((RET, RET_KILL_PROCESS)))
     assert proof.equal(program((RET, RET_ERRNO | 0xFFFF)), program((RET, RET_ERRNO | 4095)))
+
+
+def test_a_value_that_no_argument_can_have_is_met_by_none() -> None:
+    for value in (-1, 1 << 32):
+        odd = policy({"socket": (Rule((Cond(0, 0xFFFFFFFF, (value,)),), RET_ALLOW), Rule((), EPERM))})
+        assert proof.equal(odd, policy({"socket": (Rule((), EPERM),)}))
 
 
 def test_a_stack_answers_with_its_strictest_filter() -> None:

@@ -26,7 +26,7 @@ def condition(space: Space, expr: Expr) -> int:
     diagram = space.diagram
     if isinstance(expr, tuple):
         arg, mask, values, negate, wide = expr
-        found = among(space, arg, tuple((value, value) for value in values), mask, 64 if wide else 32)
+        found = among(space, arg, tuple((value, value) for value in values if value >= 0), mask, 64 if wide else 32)
         return diagram.negated(found) if negate else found
     if isinstance(expr, Within):
         return among(space, expr.arg, expr.ranges, expr.mask, expr.width)
