@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
+
+# Whoever starts the tests in the background has them ignore these; the programs that they start are to be as usual.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for _number in (signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(_number, signal.SIG_DFL)
 
 # A program for another interpreter, with modules that this one lacks.
 collect_ignore = ["oracle/libseccomp_child.py"]

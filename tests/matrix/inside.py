@@ -279,8 +279,8 @@ def _in_child(program: Callable[[], None]) -> tuple[int, str, str]:
             os.setsid()
             _become(program, (os.open("/dev/null", os.O_RDONLY), out.fileno(), err.fileno()))
         watched = os.pidfd_open(pid)
-        if not select.select([watched], [], [], _LIMIT_S)[0]:
-            os.killpg(pid, signal.SIGKILL)
+        select.select([watched], [], [], _LIMIT_S)
+        os.killpg(pid, signal.SIGKILL)  # the program if it took too long, and servers that it left behind in any case
         os.close(watched)
         _, status = os.waitpid(pid, 0)
         texts = []
