@@ -65,9 +65,12 @@ _LAZY = {
     "Enforcement": "troth.sandbox.report",
     "Knowledge": "troth.promises.knowledge",
     "bpf": "troth.bpf",
+    "compat": "troth.compat",
+    "formats": "troth.formats",
+    "policy": "troth.policy",
     "proof": "troth.proof",
 }
-_PACKAGES = ("bpf", "proof")
+_PACKAGES = ("bpf", "compat", "formats", "policy", "proof")
 
 
 def __getattr__(name: str) -> Any:

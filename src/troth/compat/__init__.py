@@ -9,3 +9,5 @@
 - `_support`: what the kernel can do, and the process's listener;
 - `_numbers`: what C makes of a Python number; `_error`: errno codes.
 """
+
+__all__ = ("seccomp",)  # a module, which `troth.compat` loads when it is asked for
