@@ -22,6 +22,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
+def nearest(word: str, known: Iterable[str], what: str = "") -> str:
+    """Hint at the known word that is closest to an unknown one; empty when none is near.
+
+    >>> nearest("opennat", ["open", "openat"], "system call")
+    'the closest system call is `openat`'
+    """
+    close = closest(word, known)
+    return f"the closest {what and f'{what} '}is `{close}`" if close else ""
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """The known word that is closest to an unknown one; empty when none is near."""
+    import difflib  # slow to import, and only a mistake needs it
+
+    return "".join(difflib.get_close_matches(word[:60], list(known), n=1))
+
+
 class TrothError(Exception):
     """Base of everything that troth raises on purpose."""
 
@@ -64,10 +81,8 @@ class UnknownPromiseError(RequestError):
     """
 
     def __init__(self, word: str, *, known: Iterable[str]) -> None:
-        import difflib  # slow to import, and only a mistake needs it
-
         self.word = word
-        self.close = "".join(difflib.get_close_matches(word, known, n=1))
+        self.close = closest(word, known)
         hint = f"the closest promise is `{self.close}`" if self.close else ""
         super().__init__(f"unknown promise `{word}`", hint=hint)
 

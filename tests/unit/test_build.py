@@ -118,19 +118,19 @@ def test_architectures_that_only_filters_know_take_arguments_by_place() -> None:
 
 
 MISTAKES: list[tuple[dict[str, Any], str, str]] = [
-    ({"arches": ("x86-64",)}, "unknown architecture `x86-64`", "the nearest name is `x86_64`"),
+    ({"arches": ("x86-64",)}, "unknown architecture `x86-64`", "the closest name is `x86_64`"),
     ({"arches": ()}, "a policy needs an architecture", ""),
-    ({"rules": [("opnat", None, "allow")]}, "unknown call `opnat`", "the nearest name is `openat`"),
-    ({"rules": [("kill", Test("sign", "==", 0), "allow")]}, "no argument `sign`", "the nearest name is `sig`"),
+    ({"rules": [("opnat", None, "allow")]}, "unknown call `opnat`", "the closest name is `openat`"),
+    ({"rules": [("kill", Test("sign", "==", 0), "allow")]}, "no argument `sign`", "the closest name is `sig`"),
     ({"rules": [("kill", Test(6, "==", 0), "allow")]}, "argument 6", ""),
     ({"rules": [("kill", Test("sig", "=", 0), "allow")]}, "unknown comparison `=`", "one of =="),
     ({"rules": [("kill", Test("sig", "==", 1 << 32), "allow")]}, "0x100000000 does not fit in 32 bits", ""),
     ({"rules": [("kill", Test("sig", "in", (1 << 32,)), "allow")]}, "0x100000000 does not fit in 32 bits", ""),
     ({"rules": [("kill", Test("sig", "==", (1, 2)), "allow")]}, "compares with one number, not 2", "use `in`"),
-    ({"rules": [("kill", None, "alow")]}, "unknown answer `alow`", "the nearest name is `allow`"),
+    ({"rules": [("kill", None, "alow")]}, "unknown answer `alow`", "the closest name is `allow`"),
     ({"rules": [("kill", None, 1 << 32)]}, "0x100000000 is not an answer", ""),
     ({"rules": [(1 << 32, None, "allow")]}, "4294967296 is not the number of a call", ""),
-    ({"default": "EPREM"}, "unknown answer `EPREM`", "the nearest name is `EPERM`"),
+    ({"default": "EPREM"}, "unknown answer `EPREM`", "the closest name is `EPERM`"),
 ]
 
 

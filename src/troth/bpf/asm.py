@@ -39,7 +39,7 @@ from troth.bpf.opcodes import (
 )
 from troth.bpf.places import offset_of
 from troth.bpf.program import MAX_INSNS, Program
-from troth.errors import ParseError
+from troth.errors import ParseError, nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class _Reader:
         if name in _FOREIGN:
             raise self.wrong(f"`{name}` is for socket filters; seccomp does not take it")
         if name not in _NAMES:
-            hint = words.nearest(name, [*_NAMES, *_EXCHANGED, *_OTHER_NAMES], "instruction")
+            hint = nearest(name, [*_NAMES, *_EXCHANGED, *_OTHER_NAMES], "instruction")
             raise self.wrong(f"unknown instruction `{_short(name)}`", hint=hint)
         if name == "ja":
             return _Line(self.number, _CODES["ja", JUMP], targets=(self._target(operands),))
@@ -273,7 +273,7 @@ def _distance(place: int, line: _Line, target: str, labels: dict[str, int]) -> i
     if not target:
         return 0  # the next instruction
     if target not in labels:
-        raise line.wrong(f"there is no label `{_short(target)}`", hint=words.nearest(target, labels, "label"))
+        raise line.wrong(f"there is no label `{_short(target)}`", hint=nearest(target, labels, "label"))
     distance = labels[target] - place - 1
     if distance < 0:
         raise line.wrong(f"`{_short(target)}` is behind: jumps only go forward")

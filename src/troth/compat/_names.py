@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from troth import abi
+from troth import abi, errors
 from troth.abi import others
 from troth.abi.multiplex import IPC, SOCKETCALL
 from troth.compat._arches import BY_NAME
@@ -84,8 +84,7 @@ def _named(nr: int) -> str | None:
 def nearest(name: str) -> str:
     """A hint for a name that nothing has: the closest one that something has."""
     try:
-        from difflib import get_close_matches
+        close = errors.nearest(name, [*PSEUDO, *abi.numbers("x86_64")])
     except ImportError:  # under a filter nothing may be opened any more
-        return f"no system call `{name}`"
-    close = get_close_matches(name, [*PSEUDO, *abi.numbers("x86_64")], n=1)
-    return f"no system call `{name}`" + (f"; the closest is `{close[0]}`" if close else "")
+        close = ""
+    return f"no system call `{name}`" + (close and f"; {close}")

@@ -5,13 +5,12 @@ One set of records reads all of them; `decode` refuses what is not written so, w
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import Annotated, Final, Literal, TypeVar, get_args
 
 import msgspec
 
-from troth.errors import ParseError
+from troth.errors import ParseError, nearest
 
 Action = Literal[
     "SCMP_ACT_KILL",
@@ -166,11 +165,11 @@ def _error(message: str, path: str) -> ParseError:
     if invalid := _INVALID.match(problem):
         word = invalid["word"]
         known = tuple(name for kind in (Action, Operator, Flag) for name in get_args(kind))
-        return ParseError(where, f"unknown value `{word}`", hint=closest(word, known))
+        return ParseError(where, f"unknown value `{word}`", hint=nearest(word, known))
     if unknown := _UNKNOWN.match(problem):
         word = unknown["word"]
         kind = _record(where)
-        return ParseError(where, f"unknown field `{word}`", hint=closest(word, kind.__struct_fields__))
+        return ParseError(where, f"unknown field `{word}`", hint=nearest(word, kind.__struct_fields__))
     return ParseError(where, problem[:1].lower() + problem[1:])
 
 
@@ -185,9 +184,3 @@ def _record(where: str) -> type[msgspec.Struct]:
         "excludes": Conditions,
     }
     return records.get(last, Profile)
-
-
-def closest(word: str, known: tuple[str, ...]) -> str:
-    """A hint that names the nearest of the known words; empty when none is near."""
-    found = difflib.get_close_matches(word, known, n=1)
-    return f"the closest is `{found[0]}`" if found else ""

@@ -26,7 +26,7 @@ from troth.abi.seccomp import (
     RET_TRAP,
     RET_USER_NOTIF,
 )
-from troth.errors import ParseError, RequestError
+from troth.errors import ParseError, RequestError, nearest
 from troth.formats import _oci_document as document
 from troth.policy.expr import Within, compare
 from troth.policy.model import Policy, Rule
@@ -228,7 +228,7 @@ class _Resolver:
         if word == "SCMP_ARCH_NATIVE":
             return self.machine
         if word not in ARCHITECTURES:
-            hint = document.closest(word, tuple(ARCHITECTURES))
+            hint = nearest(word, ARCHITECTURES)
             raise ParseError(f"{self.path}.{where}", f"unknown architecture `{word}`", hint=hint)
         return ARCHITECTURES[word][0]
 
@@ -326,8 +326,8 @@ class _Resolver:
         gaps: dict[str, tuple[tuple[int, int, int], ...]] = {}
         if "x86_64" in arches and "x32" not in arches:
             gaps["x86_64"] = ((_X32_BIT, 0xFFFFFFFE, RET_KILL_THREAD),)
-        stub = RET_ERRNO | ENOSYS
-        if named is None or self.profile.defaultAction in _PERMISSIVE or self.default == stub:
+        absent = RET_ERRNO | ENOSYS
+        if named is None or self.profile.defaultAction in _PERMISSIVE or self.default == absent:
             return gaps
         for arch in arches:
             numbers = others.numbers(arch)
@@ -337,7 +337,7 @@ class _Resolver:
             # x86_64 and x32 are one table, and the first of them has the gaps of both.
             table = "x86_64" if arch == "x32" and "x86_64" in arches else arch
             end = _X32_BIT - 1 if arch == "x86_64" else 0xFFFFFFFF
-            gaps[table] = ((last + 1, end, stub), *gaps.get(table, ()))
+            gaps[table] = ((last + 1, end, absent), *gaps.get(table, ()))
         return gaps
 
     def _note(self, told: str, name: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from troth import abi
 from troth._value import Value
-from troth.errors import ParseError, RequestError
+from troth.errors import ParseError, RequestError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -98,10 +98,7 @@ def _known(arch: str) -> None:
     try:
         abi.arch(arch)
     except KeyError:
-        import difflib
-
-        near = difflib.get_close_matches(arch, abi.ARCHES, n=1)
-        hint = f"the closest is `{near[0]}`" if near else "one of " + " ".join(abi.ARCHES)
+        hint = nearest(arch, abi.ARCHES) or "one of " + " ".join(abi.ARCHES)
         raise RequestError(f"unknown architecture `{arch}`", hint=hint) from None
 
 

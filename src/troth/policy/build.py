@@ -21,7 +21,7 @@ from troth import abi
 from troth._value import Value
 from troth.abi import flags
 from troth.abi.seccomp import ACTIONS, RET_ERRNO
-from troth.errors import RequestError
+from troth.errors import RequestError, nearest
 from troth.policy.expr import All, Any, Not, Within, among, compare
 from troth.policy.model import Policy, Rule
 
@@ -138,9 +138,7 @@ def _numbers(arch: str) -> dict[str, int]:
     try:
         return others.numbers(arch)
     except KeyError:
-        raise RequestError(
-            f"unknown architecture `{arch}`", hint=_nearest(arch, [*abi.ARCHES, *others.ARCHES])
-        ) from None
+        raise RequestError(f"unknown architecture `{arch}`", hint=_hint(arch, [*abi.ARCHES, *others.ARCHES])) from None
 
 
 def _number(call: str | int, arch: str, numbers: dict[str, int], *, skip_absent: bool) -> int | None:
@@ -152,7 +150,7 @@ def _number(call: str | int, arch: str, numbers: dict[str, int], *, skip_absent:
     if nr is None:
         elsewhere = [other for other in abi.ARCHES if call in abi.numbers(other)]
         if not elsewhere:
-            raise RequestError(f"unknown call `{call}`", hint=_nearest(call, list(numbers)))
+            raise RequestError(f"unknown call `{call}`", hint=_hint(call, list(numbers)))
         if not skip_absent:
             raise RequestError(f"{arch} has no call `{call}`", hint="it is one of " + ", ".join(elsewhere))
     return nr
@@ -190,7 +188,7 @@ def _argument(arg: str | int, arch: str, nr: int, call: str | int) -> Argument:
     found = named(known, arg)
     if found is None:
         names = [argument.name for argument in known]
-        raise RequestError(f"`{call}` has no argument `{arg}` on {arch}", hint=_nearest(arg, names))
+        raise RequestError(f"`{call}` has no argument `{arg}` on {arch}", hint=_hint(arg, names))
     return found
 
 
@@ -214,16 +212,10 @@ def _raw(answer: Answer, arch: str) -> int:
     family = arch if arch in abi.ARCHES else "mips64el" if arch.startswith("mips") else "x86_64"  # the generic numbers
     known = flags.names("E", family)
     if answer not in known:
-        raise RequestError(f"unknown answer `{answer}`", hint=_nearest(answer, [*_ANSWERS, *known]))
+        raise RequestError(f"unknown answer `{answer}`", hint=_hint(answer, [*_ANSWERS, *known]))
     return RET_ERRNO | known[answer]
 
 
-def _nearest(name: str, known: list[str]) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(name, known, n=1)
-    return (
-        f"the nearest name is `{close[0]}`"
-        if close
-        else f"known are {', '.join(sorted(known)[:12])}" + (" ..." if len(known) > 12 else "")
-    )
+def _hint(name: str, known: list[str]) -> str:
+    some = ", ".join(sorted(known)[:12])
+    return nearest(name, known, "name") or f"known are {some}" + (" ..." if len(known) > 12 else "")

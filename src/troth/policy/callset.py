@@ -26,10 +26,11 @@ import ast
 from troth import abi
 from troth._value import Value
 from troth.abi.others import numbers
+from troth.errors import nearest
 from troth.families import resolve
 from troth.policy._syntax import ANY_CALL, FAMILY, Source, shown, unmarked
 from troth.policy.arguments import Argument, arguments
-from troth.policy.conditions import Conditions, Operand, closest, conjunction, disjunction, negation
+from troth.policy.conditions import Conditions, Operand, conjunction, disjunction, negation
 from troth.policy.expr import ALWAYS, NEVER
 
 TYPE_CHECKING = False
@@ -200,7 +201,7 @@ class _Reader:
         having = [arch for arch in abi.ARCHES if name in abi.numbers(arch)]
         if having:
             raise self.source.error(node, f"{self.arch} has no call `{name}`", hint="it is one of " + ", ".join(having))
-        raise self.source.error(node, f"unknown call `{name}`", hint=closest(name, list(self.names)))
+        raise self.source.error(node, f"unknown call `{name}`", hint=nearest(name, self.names, "name"))
 
     def conditions(self, node: ast.expr, nr: int) -> Conditions:
         """A reader of the conditions of one call."""
@@ -241,7 +242,7 @@ class _Reader:
         name = node.id.removeprefix(FAMILY)
         families = resolve(self.arch) if self.arch in abi.ARCHES else {}
         if name not in families:
-            raise self.source.error(node, f"{self.arch} has no family `@{name}`", hint=closest(name, list(families)))
+            raise self.source.error(node, f"{self.arch} has no family `@{name}`", hint=nearest(name, families, "name"))
         calls: dict[int, Expr] = {}
         for member in families[name]:
             if not items and not keywords:

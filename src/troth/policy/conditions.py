@@ -6,10 +6,10 @@ Width and sign are those of the kernel's type unless a piece says otherwise: `u6
 from __future__ import annotations
 
 import ast
-import difflib
 
 from troth import abi
 from troth.abi import flags
+from troth.errors import nearest
 from troth.policy._syntax import shown, unmarked
 from troth.policy.arguments import named, sayable
 from troth.policy.expr import ALWAYS, NEVER, All, Any, Not, Within, compare, complement
@@ -290,20 +290,14 @@ class Conditions:
         names = list(self.roles) if self.roles is not None else sayable(self.known)
         kind = "role" if self.roles is not None else "argument"
         own = ", ".join(name for name in names[:6]) or "none"
-        hint = closest(name, names) or f"it has {own}"
+        hint = nearest(name, names, "name") or f"it has {own}"
         return self.error(node, f"{self.call} has no {kind} `{unmarked(name)}`", hint=hint)
 
     def _no_constant(self, node: ast.AST, name: str) -> ParseError:
         if self._is_argument(name):
             return self.error(node, f"`{unmarked(name)}` is an argument, where a number belongs")
         near = flags.names(name[:2], self.arch) if len(name) > 1 and self.arch in abi.ARCHES else {}
-        return self.error(node, f"unknown constant `{unmarked(name)}` on {self.arch}", hint=closest(name, list(near)))
-
-
-def closest(name: str, known: list[str]) -> str:
-    """A hint that names the nearest of the known names; empty when none is near."""
-    found = difflib.get_close_matches(name, known, n=1)
-    return f"the closest name is `{found[0]}`" if found else ""
+        return self.error(node, f"unknown constant `{unmarked(name)}` on {self.arch}", hint=nearest(name, near, "name"))
 
 
 def _wider(width: int) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from troth.abi import seccomp
-from troth.abi.words._constants import WHATEVER_ARCH, constant, errnos, integer, nearest, short
-from troth.errors import ParseError
+from troth.abi.words._constants import WHATEVER_ARCH, constant, errnos, integer, short
+from troth.errors import ParseError, nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

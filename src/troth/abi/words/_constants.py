@@ -8,11 +8,10 @@ from functools import lru_cache
 from troth import abi
 from troth.abi import flags, others
 from troth.abi.words._table import OWN
-from troth.errors import ParseError
+from troth.errors import ParseError, nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Final
 
 WHATEVER_ARCH: Final = "x86_64"  # errnos and most constants are the same on all but mips
@@ -123,18 +122,6 @@ def integer(text: str, whole: str) -> int:
         return sign * int(digits, 0)
     except ValueError:
         raise ParseError(short(whole), f"`{short(text)}` is not a number") from None
-
-
-def nearest(word: str, known: Iterable[str], what: str) -> str:
-    """Hint at the known word that is nearest to an unknown one; empty when none is near.
-
-    >>> nearest("opennat", ["open", "openat"], "system call")
-    'the closest system call is `openat`'
-    """
-    import difflib  # slow to import, and only a mistake needs it
-
-    close = difflib.get_close_matches(word[:60], list(known), n=1)
-    return f"the closest {what} is `{close[0]}`" if close else ""
 
 
 def short(text: str) -> str:

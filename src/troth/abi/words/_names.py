@@ -6,8 +6,8 @@ from functools import lru_cache
 
 from troth import abi
 from troth.abi import flags, others
-from troth.abi.words._constants import ARCHES, WHATEVER_ARCH, nearest, short
-from troth.errors import ParseError
+from troth.abi.words._constants import ARCHES, WHATEVER_ARCH, short
+from troth.errors import ParseError, nearest
 
 
 def call_number(arch: str, name: str) -> int:
