@@ -13,7 +13,6 @@ from conftest import needs
 from programs import MKDIR as CALL
 from programs import TROTH, compiled, needs_early, troth_run
 
-from troth import abi
 from troth.kernel import landlock
 
 MKDIR = r"""
@@ -245,12 +244,3 @@ def test_no_descriptor_of_troth_reaches_the_program(moment: list[str]) -> None:
         prepare=prepare,
     )
     assert done.out.split() == ["0", "1", "2", "3"], done  # 3 is the directory that ls reads
-
-
-def test_every_architecture_has_a_name_for_its_calls() -> None:
-    from troth.kernel.notify import Notification
-    from troth.sandbox.supervise import _arch_of
-
-    for name, arch in abi.ARCHES.items():
-        call = Notification(1, 2, 0, arch.nr_mask_bit | 1, arch.audit, 0, (0,) * 6)
-        assert _arch_of(call) == name

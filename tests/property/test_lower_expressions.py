@@ -14,7 +14,7 @@ from troth.bpf.const_allow import is_const_allow
 from troth.bpf.program import JSET
 from troth.bpf.symbolic import Space
 from troth.policy import Policy, Rule
-from troth.policy.diagram import Diagrams
+from troth.policy.decisions import Diagrams
 from troth.policy.lower import lower
 from troth.policy.meaning import rules_function
 from troth.proof import smt

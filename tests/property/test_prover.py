@@ -11,11 +11,12 @@ from oracle import generate
 from property.strategies import RANDOMS, UNTIMED
 
 from troth import proof
+from troth.abi import others
 from troth.bpf import Call, Program, emulate
 from troth.bpf.program import JEQ, LD_ABS, RET_K
 from troth.bpf.stack import emulate_stack
 from troth.bpf.symbolic.space import effective
-from troth.policy.lift import lift, name_of
+from troth.policy.lift import lift
 from troth.policy.lower import lower
 
 LITTLE = {"big_endian": False}
@@ -171,7 +172,7 @@ def test_rows_of_a_difference_are_the_calls_that_differ(random: Random, words: d
             found = [
                 (row.old, row.new)
                 for row in told.rows
-                if (name_of(arch) in row.arches if row.arches else name_of(arch) not in named)
+                if (others.name_of(arch) in row.arches if row.arches else others.name_of(arch) not in named)
                 and any(first <= nr <= last for first, last in row.numbers)
                 and row.condition.holds((*call.args, call.ip))
             ]

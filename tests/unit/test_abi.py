@@ -382,3 +382,9 @@ def test_every_call_with_64_bit_times_has_its_older_twin(arch: str) -> None:
     for old in multiplex.TIME64:
         # Calls that had only a multiplexed form, or came after, have the new form alone.
         assert old in numbers or (arch, old) == ("i386", "semtimedop")
+
+
+def test_every_architecture_has_a_name_for_its_calls() -> None:
+    for name, arch in abi.ARCHES.items():
+        assert abi.name_of(arch.audit, arch.nr_mask_bit | 1) == name
+    assert abi.name_of(0x12345678) == ""

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from troth import abi
+from troth.abi import others
 from troth.bpf import Call, Program, assemble
 from troth.cli import call, dispatch
 from troth.cli.show import _text
 from troth.cli.view import View, views
-from troth.cli.wording import arch_of
 from troth.formats import Subject, read
 from troth.formats.oci import load_bytes
 from troth.policy.model import holds
@@ -131,7 +131,7 @@ def test_each_filter_of_a_stack_is_shown_and_then_all_together(update_snapshots:
 MISTAKES = [
     (["show"], 2, "missing argument"),
     (["show", "none.bpf"], 2, "no such file"),
-    (["show", "odd.bpf"], 1, "does not fit in a decision diagram"),
+    (["show", "odd.bpf"], 1, "too intricate to be taken apart"),
     (["show", "old.bpf", "--asm", "--dot"], 2, "different things"),
     (["show", "old.bpf", "--as", "elf"], 2, "invalid value"),
     (["show", "old.bpf", "--arch", "x86"], 2, "unknown architecture `x86`"),
@@ -170,7 +170,7 @@ def test_a_mistake_is_told_without_a_traceback(
 
 def shown_answer(seen: list[View], asked: Call) -> int:
     """What the views of a filter say about a call."""
-    arch = arch_of(asked.arch, asked.nr)
+    arch = others.name_of(asked.arch, asked.nr)
     view = next((view for view in seen if view.arch == arch), seen[-1])
     rules = next((entry.rules for entry in view.entries if entry.nr == asked.nr), None)
     if rules is None:
@@ -218,7 +218,7 @@ def test_what_no_text_could_say_is_told_and_not_tried_for_ever(
     (tmp_path / "parity.bpf").write_bytes(Program(tuple(insns)).to_bytes(big_endian=False))
     done, out, err = run(capfd, "show", "parity.bpf")
     assert (done, out) == (1, "")
-    assert "does not fit in a decision diagram" in err
+    assert "too intricate to be taken apart" in err
     told = run(capfd, "ask", "parity.bpf", "read(1)", "--arch", "x86_64")[1].splitlines()[1:3]
     assert [line.partition(",")[0] for line in told] == [
         "  ALLOW         for some of these calls",

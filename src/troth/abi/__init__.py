@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Rows = tuple[tuple[int, str, str, str], ...]
 
-__all__ = ("ARCHES", "Arch", "Syscall", "arch", "names", "native", "numbers", "syscall", "table")
+__all__ = ("ARCHES", "Arch", "Syscall", "X32_BIT", "arch", "name_of", "names", "native", "numbers", "syscall", "table")
 
 
 class Arch(Value):
@@ -75,6 +75,10 @@ ARCHES: Final = {
     "mips64el":    Arch("mips64el",    0xC0000008, 64),
 }  # fmt: skip
 
+# What tells a call of x32 from one of x86_64, which have one AUDIT_ARCH value: __X32_SYSCALL_BIT of
+# arch/x86/include/uapi/asm/unistd.h.
+X32_BIT: Final = 0x40000000
+
 # uname(2) names the kernel's machine; a 32-bit interpreter speaks another architecture to it.
 _MACHINES: Final = {
     "x86_64": ("x86_64", "i386"), "i686": ("", "i386"), "i586": ("", "i386"), "i386": ("", "i386"),
@@ -86,6 +90,23 @@ _MACHINES: Final = {
 _tables: Final[dict[str, Rows]] = {}
 _numbers: Final[dict[str, dict[str, int]]] = {}
 _names: Final[dict[str, dict[int, str]]] = {}
+
+
+def name_of(audit: int, nr: int = 0) -> str:
+    """Name the architecture that a call is of, of `ARCHES`; empty when it is none of them.
+
+    >>> name_of(0xC000003E, 0x40000001)
+    'x32'
+    """
+    for name, found in ARCHES.items():
+        if found.audit == audit and found.nr_mask_bit == (nr & twin_bit(found)):
+            return name
+    return ""
+
+
+def twin_bit(arch: Arch) -> int:
+    """The bit of a number that tells an architecture from another with the same AUDIT_ARCH value; 0 without such."""
+    return X32_BIT if arch.name in ("x86_64", "x32") else 0
 
 
 def native() -> Arch:

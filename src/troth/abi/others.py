@@ -68,3 +68,13 @@ def names(arch_name: str) -> dict[int, str]:
     if found is None:
         found = _names[arch_name] = {nr: name for name, nr in numbers(arch_name).items()}
     return found
+
+
+def name_of(audit: int, nr: int = 0) -> str:
+    """Name the architecture that a call is of, here or in `abi.ARCHES`; the value itself when it has no name.
+
+    >>> name_of(0x00000004), name_of(0x12345678)
+    ('m68k', '0x12345678')
+    """
+    found = (name for name, arch in ARCHES.items() if arch.audit == audit)
+    return abi.name_of(audit, nr) or next(found, f"{audit:#010x}")

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _U32: Final = 0xFFFFFFFF
 _MAX_ERRNO: Final = 4095  # include/linux/err.h; kernel/seccomp.c:__seccomp_filter() @v6.18 cuts larger ones to it
-_X32_BIT: Final = 0x40000000  # arch/x86/include/uapi/asm/unistd.h
 _NAMED_CALLS: Final = 4  # more names say less than a number
 
 # What an operator is when a comparison is written as its contrary.
@@ -185,13 +184,13 @@ class _Reading:
         if sign in ("==", "!="):
             plain = str(number if number <= 0x7FFFFFFF else number - (1 << 32))
             return f"call {'is' if sign == '==' else 'is not'} {text or plain}"
-        if number == _X32_BIT:
+        if number == abi.X32_BIT:
             text = "x32"
         return f"number {sign} {number:#x}" + (f" ({text})" if text else "")
 
     def _bits(self, a: Known | None, operand: Known | None) -> str:
         if a is not None and a.value is None and operand is not None and operand.value is not None:
-            if a.offset == OFFSET_NR and operand.value == _X32_BIT:
+            if a.offset == OFFSET_NR and operand.value == abi.X32_BIT:
                 return "number & 0x40000000 (x32)"
             return self._known(Known(offset=a.offset, mask=a.mask & operand.value))
         return f"{self._known(a)} & {self._known(operand, 'X')}"

@@ -166,10 +166,7 @@ def _reasons(found: Subject, one: Told, *, named: bool) -> list[str]:
         lines += ["", f"{title}{answer(raw)} after {steps} of {len(program)} instructions{about}"]
         lines += _instructions(program, places, big_endian=found.big_endian)
     if count > 1:
-        together = strictest(
-            decided(program, one.example, big_endian=found.big_endian)[0] for program in found.programs
-        )
-        lines += ["", f"together: {answer(together)}, the strictest"]
+        lines += ["", f"together: {answer(strictest(raws))}, the strictest"]
     return lines
 
 

@@ -9,7 +9,7 @@ import click
 
 from troth.bpf.symbolic import TooLargeError
 from troth.cli.filters import FILTER_HELP, filter_options, paint, subject
-from troth.cli.wording import NO_CALL, X32_BIT, answer, call_words, condition, span_words, wrapped
+from troth.cli.wording import NO_CALL, NUMBERS, answer, call_words, condition, span_words, wrapped
 from troth.errors import RequestError
 from troth.policy.expr import ALWAYS
 from troth.policy.lift import NotLiftableError
@@ -97,10 +97,7 @@ def split(row: Row) -> Iterable[Part]:
         if arch != "x86_64":
             yield arch, row.numbers
             continue
-        for name, ranges in (
-            ("x86_64", ((0, X32_BIT - 1), (2 * X32_BIT, 3 * X32_BIT - 1))),
-            ("x32", ((X32_BIT, 2 * X32_BIT - 1), (3 * X32_BIT, 0xFFFFFFFF))),
-        ):
+        for name, ranges in NUMBERS.items():
             spans = tuple(
                 (max(first, low), min(last, high))
                 for first, last in row.numbers

@@ -6,10 +6,10 @@ import json
 
 import click
 
-from troth.abi import words
+from troth.abi import others, words
 from troth.abi.seccomp import ACTION_MASK, ACTIONS
 from troth.cli.filters import FILTER_HELP, filter_options, paint, subject
-from troth.cli.wording import answer, arch_of, call_words
+from troth.cli.wording import answer, call_words
 from troth.errors import RequestError
 from troth.policy.callset import CallSet, parse
 from troth.proof import always as prove_always
@@ -73,7 +73,7 @@ def prove(
     shown = None
     if result.witness is not None:
         call = result.witness.call
-        shown = (call_words(call), arch_of(call.arch, call.nr), answer(result.witness.answers[0]))
+        shown = (call_words(call), others.name_of(call.arch, call.nr), answer(result.witness.answers[0]))
     if form == "json":
         data: dict[str, object] = {"filter": found.origin, "never" if never is not None else "always": text}
         data |= {"arches": [some.arch for some in sets], "verdict": result.verdict, "why": result.why}

@@ -9,7 +9,7 @@ from troth._value import Value
 from troth.abi import others
 from troth.bpf.stack import strictness
 from troth.bpf.symbolic import Space
-from troth.cli.wording import X32_BIT, answer, arch_of, condition, is_known
+from troth.cli.wording import NUMBERS, answer, condition, is_known
 from troth.families._table import FAMILIES
 from troth.policy.expr import All
 from troth.policy.lift import sections
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 _LAST = 0xFFFFFFFF
 _NEAR = 0xFFFF
-# The numbers of x86_64 and of x32 under the AUDIT_ARCH value that they share.
-_X86_64 = ((0, X32_BIT - 1), (2 * X32_BIT, 3 * X32_BIT - 1))
-_X32 = ((X32_BIT, 2 * X32_BIT - 1), (3 * X32_BIT, _LAST))
 
 
 class Entry(Value):
@@ -72,12 +69,12 @@ def _views(section: Section) -> Iterable[View]:
     if not section.audits:
         yield _view("", section.cells, ((0, _LAST),))
     for audit in section.audits:
-        arch = arch_of(audit, 0)
+        arch = others.name_of(audit)
         if arch != "x86_64":
             yield _view(arch, section.cells, ((0, _LAST),))
             continue
-        yield _view("x86_64", section.cells, _X86_64)
-        yield _view("x32", section.cells, _X32)
+        for name, numbers in NUMBERS.items():
+            yield _view(name, section.cells, numbers)
 
 
 def _view(arch: str, cells: Iterable[Cell], within: tuple[tuple[int, int], ...]) -> View:

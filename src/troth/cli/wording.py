@@ -17,20 +17,12 @@ if TYPE_CHECKING:
     from troth.policy.expr import Expr
 
 WIDTH = 110
-X32_BIT = abi.ARCHES["x32"].nr_mask_bit
+# The numbers of x86_64 and of x32, under the AUDIT_ARCH value that they share.
+NUMBERS = {
+    "x86_64": ((0, abi.X32_BIT - 1), (2 * abi.X32_BIT, 3 * abi.X32_BIT - 1)),
+    "x32": ((abi.X32_BIT, 2 * abi.X32_BIT - 1), (3 * abi.X32_BIT, 0xFFFFFFFF)),
+}
 NO_CALL = 0xFFFFFFFF  # a number without a name: its arguments are called arg0 to arg5
-
-
-def arch_of(audit: int, nr: int) -> str:
-    """The architecture that a call is of; the value itself when it has no name.
-
-    >>> arch_of(0xC000003E, 0x40000001)
-    'x32'
-    """
-    for name, arch in (abi.ARCHES | others.ARCHES).items():
-        if arch.audit == audit and (name not in ("x86_64", "x32") or bool(nr & X32_BIT) == (name == "x32")):
-            return name
-    return f"{audit:#010x}"
 
 
 def is_known(arch: str) -> bool:
@@ -56,7 +48,7 @@ def call_words(call: Call) -> str:
     >>> call_words(Call(0xC000003E, 257, (0xFFFFFF9C, 0, 0o102)))
     'openat(AT_FDCWD, 0, O_RDWR|O_CREAT, 0)'
     """
-    arch = arch_of(call.arch, call.nr)
+    arch = others.name_of(call.arch, call.nr)
     name = call_name(arch, call.nr)
     count = len(call.args)
     if is_known(arch):

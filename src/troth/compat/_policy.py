@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from troth import abi
 from troth.abi import others
 from troth.compat._arches import BY_NAME
 from troth.compat._database import ranges
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from troth.compat._arches import Arch
     from troth.compat._database import Comparison, Database, Rule
 
-_X32_BIT = 0x40000000
 _X86_64, _X32 = BY_NAME["x86_64"], BY_NAME["x32"]
 
 
@@ -39,9 +39,9 @@ def policy(database: Database, bad_arch: int) -> Policy:
             continue
         sections[arch.ours] = calls
         if arch == _X86_64:
-            gaps[arch.ours] = ((_X32_BIT, 0xFFFFFFFE, bad_arch),)
+            gaps[arch.ours] = ((abi.X32_BIT, 0xFFFFFFFE, bad_arch),)
         elif arch == _X32:
-            gaps[arch.ours] = ((0, _X32_BIT - 1, bad_arch),)
+            gaps[arch.ours] = ((0, abi.X32_BIT - 1, bad_arch),)
     return Policy(sections, database.default, bad_arch, gaps)
 
 

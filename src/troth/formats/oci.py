@@ -98,7 +98,6 @@ CAPABILITIES: Final = {
     ),
 }  # fmt: skip
 
-_X32_BIT: Final = 0x40000000
 # runc answers ENOSYS to what is newer than a profile, unless the default lets it through or already says so.
 _PERMISSIVE: Final = ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE")
 
@@ -325,7 +324,7 @@ class _Resolver:
         """
         gaps: dict[str, tuple[tuple[int, int, int], ...]] = {}
         if "x86_64" in arches and "x32" not in arches:
-            gaps["x86_64"] = ((_X32_BIT, 0xFFFFFFFE, RET_KILL_THREAD),)
+            gaps["x86_64"] = ((abi.X32_BIT, 0xFFFFFFFE, RET_KILL_THREAD),)
         absent = RET_ERRNO | ENOSYS
         if named is None or self.profile.defaultAction in _PERMISSIVE or self.default == absent:
             return gaps
@@ -336,7 +335,7 @@ class _Resolver:
                 continue
             # x86_64 and x32 are one table, and the first of them has the gaps of both.
             table = "x86_64" if arch == "x32" and "x86_64" in arches else arch
-            end = _X32_BIT - 1 if arch == "x86_64" else 0xFFFFFFFF
+            end = abi.X32_BIT - 1 if arch == "x86_64" else 0xFFFFFFFF
             gaps[table] = ((last + 1, end, absent), *gaps.get(table, ()))
         return gaps
 

@@ -35,13 +35,9 @@ from troth.policy.expr import ALWAYS, NEVER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
-
     from troth.bpf.program import Call
     from troth.families import Resolved
     from troth.policy.expr import Expr
-
-_X32: Final = abi.ARCHES["x32"].nr_mask_bit
 
 
 class CallSet(Value):
@@ -310,4 +306,5 @@ def _known_somewhere(name: str) -> bool:
 
 def _numbered_by(arch: str, nr: int) -> bool:
     """Whether a number is of this architecture: x32's calls differ from x86_64's in one bit only."""
-    return bool(nr & _X32) == (arch == "x32") if arch in ("x86_64", "x32") else True
+    found = abi.arch(arch)
+    return nr & abi.twin_bit(found) == found.nr_mask_bit

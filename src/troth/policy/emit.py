@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from troth.abi.seccomp import RET_ALLOW
 from troth.bpf.program import OFFSET_ARGS, OFFSET_IP
-from troth.policy.diagram import LOW, Diagrams, EntangledError, Node, as_within
+from troth.policy.decisions import LOW, Diagrams, EntangledError, Node, as_within
 from troth.policy.expr import IP, All, Not, Within
 from troth.policy.search import Few, search
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from troth.bpf.build import Builder
-    from troth.policy.diagram import Diagram, Parts
+    from troth.policy.decisions import Diagram, Parts
     from troth.policy.expr import Expr
     from troth.policy.model import Rule
 

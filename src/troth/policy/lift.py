@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _LAST: Final = 0xFFFFFFFF
 _MOST_RANGES: Final = 8192
 _MOST_LISTED: Final = 1024  # numbers that a range may have to be listed one by one
-X32_BIT: Final = 0x40000000
 
 
 class Cell(Value):
@@ -53,19 +52,11 @@ class Section(Value):
     @property
     def arches(self) -> tuple[str, ...]:
         """The names of the architectures; a value that troth does not know stays a number."""
-        return tuple(name_of(audit) for audit in self.audits)
+        return tuple(others.name_of(audit) for audit in self.audits)
 
 
 class NotLiftableError(RequestError):
     """A filter answers in a way that no policy says: by an unknown architecture's numbers, for example."""
-
-
-def name_of(audit: int) -> str:
-    """The architecture of an AUDIT_ARCH value; the number itself when it is unknown."""
-    for name, arch in (abi.ARCHES | others.ARCHES).items():
-        if arch.audit == audit:
-            return name
-    return f"{audit:#010x}"
 
 
 def byte_order(programs: Iterable[Program]) -> bool | None:
@@ -214,7 +205,7 @@ def policy_of(space: Space, node: int) -> Policy:
                 raise NotLiftableError(f"the filter answers for the unknown architecture {audit:#x}")
             tables[name], gaps[name] = _table(section.cells, unknown)
             if name == "x86_64":
-                wide = {nr: rules for nr, rules in tables[name].items() if nr & X32_BIT}
+                wide = {nr: rules for nr, rules in tables[name].items() if nr & abi.X32_BIT}
                 if wide:
                     tables[name] = {nr: rules for nr, rules in tables[name].items() if nr not in wide}
                     tables["x32"] = wide

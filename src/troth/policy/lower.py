@@ -1,6 +1,6 @@
 """Compile a policy to BPF: the gate, the tables of numbers, and the plain conditions of promise tables.
 
-Numbers are found by weight (`search`), arguments checked by a diagram (`diagram`, `emit`) or, when all conditions
+Numbers are found by weight (`search`), arguments checked by a diagram (`decisions`, `emit`) or, when all conditions
 of a call are plain tuples, as they stand. Calls that are allowed whatever their arguments weigh next to nothing:
 since Linux 5.11 the kernel answers those from a bitmap (kernel/seccomp.c:seccomp_cache_prepare() @v5.11) and runs no
 filter. docs/design/0008-filter-layout.md has the reasons.

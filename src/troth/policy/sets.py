@@ -123,7 +123,7 @@ def described(space: Space, arg: int, condition: int) -> Expr:
         try:
             said = Within(arg, tuple(ranges(diagram, condition, bits, _MOST_AT_ALL)), mask, width)
         except TooManyError:
-            raise TooLargeError(_MOST_AT_ALL) from None
+            raise TooLargeError(f"{_MOST_AT_ALL} ranges of an argument") from None
     return said
 
 

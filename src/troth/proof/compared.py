@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from troth.abi import others
 from troth.bpf.symbolic import Space, TooLargeError
 from troth.bpf.symbolic.diagram import FALSE
-from troth.policy.lift import name_of, spans, tables
+from troth.policy.lift import spans, tables
 from troth.policy.sets import conditions
 from troth.proof.question import LET_THROUGH, decide, functions, is_such, order_of, such, witness
 from troth.proof.result import PROVED, REFUTED, UNKNOWN, Diff, Result, Row
@@ -88,7 +89,7 @@ def _rows(space: Space, changed: int, sides: tuple[int, int]) -> list[Row]:
         for (change, met), numbers in parts.items():
             assert isinstance(change, tuple)
             place = diagram.both(where, diagram.both(numbers, met))
-            names = tuple(name_of(audit) for audit in audits)
+            names = tuple(others.name_of(audit) for audit in audits)
             ranges = tuple(spans(space, numbers, 1))
             found.append(Row(names, ranges, conditions(space, met), *change, witness(space, place, sides)))
     return sorted(found, key=lambda row: (not row.arches, row.arches, row.numbers, row.old, row.new))

@@ -87,17 +87,11 @@ def calls_in(space: Space, calls: CallSet) -> int:
     found = condition(space, calls.others)
     for nr, expr in calls.calls.items():
         found = diagram.ite(between(space, numbers, nr, nr), condition(space, expr), found)
-    # x86_64 and x32 are one architecture to a filter, and told apart by a bit of the number.
-    if arch.nr_mask_bit:
-        found = diagram.both(_has_bit(space, arch.nr_mask_bit), found)
-    elif any(other.audit == arch.audit and other.nr_mask_bit for other in abi.ARCHES.values()):
-        bit = max(other.nr_mask_bit for other in abi.ARCHES.values() if other.audit == arch.audit)
-        found = diagram.both(diagram.negated(_has_bit(space, bit)), found)
+    twin = abi.twin_bit(arch)
+    if twin:
+        of_x32 = numbers[twin.bit_length() - 1]
+        found = diagram.both(of_x32 if arch.nr_mask_bit else diagram.negated(of_x32), found)
     return diagram.both(between(space, space.field(0), arch.audit, arch.audit), found)
-
-
-def _has_bit(space: Space, mask: int) -> int:
-    return space.field(1)[mask.bit_length() - 1]
 
 
 def decide(
@@ -115,11 +109,10 @@ def decide(
             nodes = functions(space, subjects, exact=exact)
             where = doubt(space, nodes)
             return Result(PROVED) if where == FALSE else Result(REFUTED, witness(space, where, nodes))
-        except TooLargeError:
-            continue
+        except TooLargeError as error:
+            why = str(error)
     asked = solver(big_endian=sys.byteorder == "big" if order is None else order)
     if asked is None:
-        why = "the filter's arithmetic does not fit in a decision diagram"
         return Result(UNKNOWN, None, f"{why}; with z3 (`pip install troth[smt]`) a solver is asked")
     answers = [asked.subject(subject, exact=exact) for subject in subjects]
     return asked.find(second(asked, answers), answers)

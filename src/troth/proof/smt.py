@@ -244,9 +244,7 @@ class Solver:
         found = self.holds(calls.others)
         for nr, expr in calls.calls.items():
             found = z3.If(self.nr == nr, self.holds(expr), found)
-        bits = [other.nr_mask_bit for other in abi.ARCHES.values() if other.audit == arch.audit and other.nr_mask_bit]
-        if bits:
-            found = z3.And(found, self.nr & bits[0] == arch.nr_mask_bit)
+        found = z3.And(found, self.nr & abi.twin_bit(arch) == arch.nr_mask_bit)
         return z3.And(found, self.arch == arch.audit)
 
     def find(self, where: Term, answers: Sequence[Term]) -> Result:

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 _EPERM: Final = 1
 _SYS_BIT: Final = 1 << (SIGSYS - 1)
-_X32_BIT: Final = 0x40000000
 _MOST_KILLED: Final = 256  # processes whose end is watched for; each is a descriptor
 _MOST_ASKED: Final = 1024
 _MOST_AT_ONCE: Final = 64  # calls answered before looking at the program and at signals again
@@ -166,7 +165,7 @@ class _Judge:
         self._say(name, pid, call)
 
     def _say(self, name: str, pid: int, call: Notification) -> None:
-        arch = _arch_of(call)
+        arch = abi.name_of(call.arch, call.nr)
         promises = self._needed(arch, call)
         if promises:
             words = "` and `".join(promises)
@@ -191,14 +190,6 @@ class _Judge:
 
     def _forget(self, pid: int) -> None:
         os.close(self._killed.pop(pid))
-
-
-def _arch_of(call: Notification) -> str:
-    """The name of the architecture of a call; x32 shows in the number only."""
-    for name, arch in abi.ARCHES.items():
-        if arch.audit == call.arch and arch.nr_mask_bit == (call.nr & _X32_BIT if name in ("x86_64", "x32") else 0):
-            return name
-    return ""
 
 
 def spell(arch: str, nr: int, args: tuple[int, ...]) -> str:

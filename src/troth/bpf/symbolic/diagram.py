@@ -27,11 +27,11 @@ _MOST_CUBES: Final = 4096
 
 
 class TooLargeError(TrothError):
-    """The answer needs a larger diagram than is allowed; nothing is known."""
+    """The answer would take more memory or time than is allowed; nothing is known. `than` is the limit."""
 
-    def __init__(self, nodes: int) -> None:
-        self.nodes = nodes
-        super().__init__(f"the filter's arithmetic does not fit in a decision diagram of {nodes} nodes")
+    def __init__(self, than: str) -> None:
+        self.than = than
+        super().__init__(f"too intricate to be taken apart: it takes more than {than}")
 
 
 class TooManyCubesError(Exception):
@@ -87,7 +87,7 @@ class Diagram:
 
     def _new(self, level: int, low: int, high: int) -> int:
         if len(self.level) >= self.most:
-            raise TooLargeError(self.most)
+            raise TooLargeError(f"{self.most} nodes of a decision diagram")
         self.level.append(level)
         self.low.append(low)
         self.high.append(high)
@@ -114,7 +114,7 @@ class Diagram:
         found = self.node(top, self.ite(c0, t0, o0), self.ite(c1, t1, o1))
         self._ite[key] = found
         if len(self._ite) > _MOST_STEPS:
-            raise TooLargeError(self.most)
+            raise TooLargeError(f"{_MOST_STEPS} steps in a decision diagram")
         return found
 
     def negated(self, condition: int) -> int:

@@ -178,7 +178,7 @@ class _Run:
         for at in range(count):
             total += len(leads[at])
             if total > _MOST_STATES:
-                raise TooLargeError(_MOST_STATES)
+                raise TooLargeError(f"{_MOST_STATES} states of its registers")
             for state in leads[at]:
                 leads[at][state] = self._leads(at, state)
                 for target, follows in leads[at][state][1]:

@@ -138,7 +138,7 @@ class Words:
     def _expect_small(self, a: Word, b: Word) -> None:
         """Refuse what is known to be exponential in any order (Bryant, IEEE Transactions on Computers 40, 1991)."""
         if known(a) is None and known(b) is None and self._variables(a + b) > _MOST_OPEN:
-            raise TooLargeError(self._d.most)
+            raise TooLargeError(f"{_MOST_OPEN} bits in two factors")
 
     def _variables(self, bits: tuple[int, ...]) -> int:
         """How many bits of a call these conditions depend on."""
