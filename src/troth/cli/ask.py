@@ -17,6 +17,7 @@ from troth.bpf.symbolic.diagram import FALSE
 from troth.cli.filters import FILTER_HELP, UnansweredError, filter_options, paint, subject
 from troth.cli.view import by_leniency
 from troth.cli.wording import answer, call_words, condition, wrapped
+from troth.cli.working import Working
 from troth.policy.arguments import arguments
 from troth.policy.callset import PartialCall, parse_call
 from troth.policy.expr import ALWAYS
@@ -75,7 +76,8 @@ def ask(
     found = subject(filter_, as_, arches, caps, kernel, runtime)
     asked = parse_call(call, found.arches[0])
     try:
-        told = verdicts(found, asked)
+        with Working(f"asking {found.origin}"):
+            told = verdicts(found, asked)
     except TooLargeError as error:
         raise UnansweredError(found.origin, error) from None
     if form == "json":

@@ -10,6 +10,7 @@ import click
 from troth.bpf.symbolic import TooLargeError
 from troth.cli.filters import FILTER_HELP, filter_options, paint, subject
 from troth.cli.wording import NO_CALL, NUMBERS, answer, call_words, condition, span_words, wrapped
+from troth.cli.working import Working
 from troth.errors import RequestError
 from troth.policy.expr import ALWAYS
 from troth.policy.lift import NotLiftableError
@@ -59,7 +60,8 @@ def diff(
     one, other = (subject(source, as_, arches, caps, kernel, runtime) for source in (old, new))
     if one.big_endian != other.big_endian:
         raise RequestError("the filters are for machines of different byte orders: no call can be asked of both")
-    found = _compared(one, other)
+    with Working("comparing"):
+        found = _compared(one, other)
     if form == "json":
         rows = [_data(row, part) for row in found.rows for part in split(row)]
         click.echo(json.dumps({"a": old, "b": new, "verdict": found.verdict, "why": found.why, "rows": rows}, indent=2))

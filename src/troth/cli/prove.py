@@ -10,6 +10,7 @@ from troth.abi import others, words
 from troth.abi.seccomp import ACTION_MASK, ACTIONS
 from troth.cli.filters import FILTER_HELP, filter_options, paint, subject
 from troth.cli.wording import answer, call_words
+from troth.cli.working import Working
 from troth.errors import RequestError
 from troth.policy.callset import CallSet, parse
 from troth.proof import always as prove_always
@@ -69,7 +70,8 @@ def prove(
     sets = call_sets(text, found.arches)
     wanted = LET_THROUGH if not answers else tuple(described(word, found.arches[0]) for word in answers)
     decide = prove_never if never is not None else prove_always
-    result = decide(found.meaning, sets, answers=wanted, big_endian=found.big_endian)
+    with Working("proving"):
+        result = decide(found.meaning, sets, answers=wanted, big_endian=found.big_endian)
     shown = None
     if result.witness is not None:
         call = result.witness.call

@@ -11,6 +11,7 @@ from troth.bpf.symbolic import TooLargeError
 from troth.cli.filters import FILTER_HELP, UnansweredError, filter_options, paint, subject
 from troth.cli.view import View, as_data, by_leniency, rule_words, views
 from troth.cli.wording import answer, range_words, wrapped
+from troth.cli.working import Working
 from troth.errors import RequestError
 from troth.policy.lift import NotLiftableError
 
@@ -64,9 +65,11 @@ def show(
         return
     try:
         only = found.arches if found.programs and arches else ()
-        click.echo(json.dumps(_data(found, only), indent=2) if form == "json" else "\n".join(_text(found, only)))
+        with Working(f"taking {found.origin} apart"):
+            said = json.dumps(_data(found, only), indent=2) if form == "json" else "\n".join(_text(found, only))
     except (TooLargeError, NotLiftableError) as error:
         raise UnansweredError(found.origin, error) from None
+    click.echo(said)
 
 
 def _programs(found: Subject, *, dot: bool) -> list[str]:

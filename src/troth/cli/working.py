@@ -1,0 +1,50 @@
+"""Say on a terminal that an answer takes a while."""
+
+from __future__ import annotations
+
+import sys
+from threading import Lock, Timer
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.status import Status
+
+_PATIENCE_S = 0.5  # most answers are there before
+
+
+class Working:
+    """Around work that may take seconds: after half a second standard error says so, if it is a terminal.
+
+    What was said is gone when the work is done.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._lock = Lock()
+        self._over = False
+        self._status: Status | None = None
+        self._timer = Timer(_PATIENCE_S, self._show)
+        self._timer.daemon = True
+
+    def __enter__(self) -> None:
+        if sys.stderr is not None and sys.stderr.isatty():
+            self._timer.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        with self._lock:
+            self._over = True
+            if self._status is not None:
+                self._status.stop()
+
+    def _show(self) -> None:
+        from rich.console import Console  # slow to import, and only those who wait need it
+
+        with self._lock:
+            if not self._over:
+                self._status = Console(stderr=True).status(self._what)
+                self._status.start()
