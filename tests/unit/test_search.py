@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from troth.bpf import Call, Program, emulate
 from troth.bpf.build import Builder
-from troth.policy.search import Few, search
+from troth.policy.few import Few
+from troth.policy.search import search
 
 Segments = list[tuple[int, int]]
 

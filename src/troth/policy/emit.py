@@ -6,7 +6,8 @@ from troth.abi.seccomp import RET_ALLOW
 from troth.bpf.program import OFFSET_ARGS, OFFSET_IP
 from troth.policy.decisions import LOW, Diagrams, EntangledError, Node, as_within
 from troth.policy.expr import IP, All, Not, Within
-from troth.policy.search import Few, search
+from troth.policy.few import Few
+from troth.policy.search import search
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
