@@ -25,8 +25,9 @@ class Symbol(NamedTuple):
     """One symbol.
 
     `kind` is `function`, `object`, `ifunc` (its address is a function that chooses the function) or another. `version`
-    is that of the definition, or the one that is asked of `library`; `default` says whether who links today gets this
-    definition of several (`name@@version`). `section` is the number of the section that it is in, 0 when undefined.
+    is that of the definition, or the one that is asked of `library` (a program may have a copy of a library's variable,
+    which has both); `default` says whether who links today gets this definition of several (`name@@version`). `section`
+    is the number of the section that it is in, 0 when undefined.
     """
 
     name: str
@@ -120,7 +121,7 @@ def _symbols(
             name = names[at] = image.name(start + at, end, "the name of a symbol")
         kind, binding = _KINDS.get(info & 15, "other"), _BINDINGS.get(info >> 4, "other")
         version, library = versions.get(number & ~_HIDDEN, _UNVERSIONED)
-        default = section != _UNDEFINED and not number & _HIDDEN
+        default = section != _UNDEFINED and not number & _HIDDEN and not library
         yield Symbol(name, address, size, kind, binding, section, version, default, library)
 
 
