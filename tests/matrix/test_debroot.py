@@ -29,8 +29,9 @@ def test_an_unknown_package_is_named_with_a_hint() -> None:
     except debroot.FetchError as error:
         needs(False, f"no index: {error}")
         raise
-    with pytest.raises(debroot.FetchError, match=r"trixie/amd64: .*no-such-program.*; hint: look the name up"):
+    with pytest.raises(debroot.FetchError, match=r"trixie/amd64: .*no-such-program") as caught:
         archive.fetch(["no-such-program"])
+    assert caught.value.hint.startswith("look the name up")
 
 
 def test_an_unknown_package_ends_the_command_with_one_line(tmp_path: Path) -> None:
@@ -46,8 +47,9 @@ def test_an_unknown_package_ends_the_command_with_one_line(tmp_path: Path) -> No
 def test_without_apt_the_error_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TROTH_CACHE", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(debroot.FetchError, match=r"apt.*; hint: "):
+    with pytest.raises(debroot.FetchError, match="apt-get is not installed") as caught:
         debroot.root(["coreutils"], [SUITE])
+    assert "apt" in caught.value.hint
 
 
 def test_a_root_that_nobody_asked_for_lately_is_removed(tmp_path: Path) -> None:
