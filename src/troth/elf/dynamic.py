@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 # Tags of elf.h that are read here; the others are left out.
 _TAGS: Final = {
-    1: "NEEDED", 2: "PLTRELSZ", 4: "HASH", 5: "STRTAB", 6: "SYMTAB", 7: "RELA", 8: "RELASZ", 10: "STRSZ",
+    1: "NEEDED", 2: "PLTRELSZ", 3: "PLTGOT", 4: "HASH", 5: "STRTAB", 6: "SYMTAB", 7: "RELA", 8: "RELASZ", 10: "STRSZ",
     12: "INIT", 13: "FINI", 14: "SONAME", 15: "RPATH", 17: "REL", 18: "RELSZ", 20: "PLTREL", 23: "JMPREL",
     25: "INIT_ARRAY", 26: "FINI_ARRAY", 27: "INIT_ARRAYSZ", 28: "FINI_ARRAYSZ", 29: "RUNPATH",
     32: "PREINIT_ARRAY", 33: "PREINIT_ARRAYSZ", 35: "RELRSZ", 36: "RELR",

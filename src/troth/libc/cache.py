@@ -20,11 +20,11 @@ def cache_directory() -> Path:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Let one process at a time do what the lock file stands for."""
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Let one process at a time do what the lock file stands for; BlockingIOError when not to `wait`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+        fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
 
 
@@ -37,6 +37,7 @@ def made_whole(target: Path) -> Iterator[Path | None]:
     target.parent.mkdir(parents=True, exist_ok=True)
     with locked(target.with_name(f"{target.name}.lock")):
         if target.exists():
+            os.utime(target)  # somebody wants it still
             yield None
             return
         partial = target.with_name(f"{target.name}.partial")
@@ -44,6 +45,7 @@ def made_whole(target: Path) -> Iterator[Path | None]:
         partial.mkdir(mode=0o755)
         try:
             yield partial
+            os.utime(partial)  # what was unpacked may have given it a date of old, as of what nobody wants
             partial.rename(target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)

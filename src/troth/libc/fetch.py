@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 from troth import abi
 from troth.errors import RequestError, nearest
 from troth.libc.apt import ARCHES, FRESH_S, Archive, FetchError, Told, all_of
-from troth.libc.cache import cache_directory, made_whole
+from troth.libc.cache import cache_directory, locked, made_whole
 from troth.libc.unpack import record, unpack
 
 PREFIX: Final = "debian:"
@@ -155,10 +155,13 @@ def prune(roots: Path) -> list[str]:
                 wanted.add(stamp.read_text().splitlines()[0].partition(" ")[2])
     gone = []
     for path in roots.iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            if path.is_dir() and path.name not in wanted and path.stat().st_mtime < old:
+        if path.name in wanted or not path.is_dir():
+            continue
+        lock = path.with_name(f"{path.name.removesuffix('.partial')}.lock")
+        # Asked with the lock, since another process may be making this root, or about to write down that it wants it.
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), locked(lock, wait=False):
+            if path.stat().st_mtime < old:
                 shutil.rmtree(path, ignore_errors=True)
-                path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
                 gone.append(path.name)
     return gone
 
