@@ -168,10 +168,10 @@ class Archive:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Let one process at a time use an archive's state."""
+def _locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Let one process at a time use an archive's state, or a root; BlockingIOError when not to `wait`."""
     with path.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+        fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
 
 
@@ -234,10 +234,13 @@ def prune(roots: Path) -> list[str]:
                 wanted.add(stamp.read_text().splitlines()[0].partition(" ")[2])
     gone = []
     for path in roots.iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            if path.is_dir() and path.name not in wanted and path.stat().st_mtime < old:
+        if path.name in wanted or not path.is_dir():
+            continue
+        lock = path.with_name(f"{path.name.removesuffix('.partial')}.lock")
+        # Asked with the lock, since another process may be making this root, or about to write down that it wants it.
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), _locked(lock, wait=False):
+            if path.stat().st_mtime < old:
                 shutil.rmtree(path, ignore_errors=True)
-                path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
                 gone.append(path.name)
     return gone
 
@@ -252,12 +255,14 @@ def _make(debs: Sequence[Path], target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with _locked(target.with_name(f"{target.name}.lock")):
         if target.exists():
+            os.utime(target)
             return
         partial = target.with_name(f"{target.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(mode=0o755)
         unpack(debs, partial)
         finish(partial)
+        os.utime(partial)  # a package's date until here: `prune` would take it for one that nobody wants
         partial.rename(target)
 
 

@@ -54,14 +54,28 @@ def test_a_root_that_nobody_asked_for_lately_is_removed(tmp_path: Path) -> None:
     past = time.time() - 10 * 86400
     for name in ("used", "unused", "superseded", "young"):
         (tmp_path / name / "usr").mkdir(parents=True)
-        (tmp_path / f"{name}.lock").touch()
         if name != "young":
             os.utime(tmp_path / name, (past, past))
     (tmp_path / "1.stamp").write_text(f"{SUITE} used\n")
     (tmp_path / "2.stamp").write_text(f"{SUITE} unused\n")
     os.utime(tmp_path / "2.stamp", (past, past))
     assert sorted(debroot.prune(tmp_path)) == ["superseded", "unused"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.stamp", "used", "used.lock", "young", "young.lock"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".lock") == ["1.stamp", "used", "young"]
+
+
+def test_a_root_that_another_process_is_making_or_has_just_got_is_not_removed(tmp_path: Path) -> None:
+    past = time.time() - 10 * 86400
+    got = tmp_path / "got"
+    debroot._make([], got)
+    os.utime(got, (past, past))
+    debroot._make([], got)  # what a request does for a root that is there, before it writes the request down
+    making = tmp_path / "making.partial"
+    making.mkdir()
+    os.utime(making, (past, past))  # as unpacking a package does
+    with debroot._locked(tmp_path / "making.lock"):
+        assert debroot.prune(tmp_path) == []
+    assert debroot.prune(tmp_path) == ["making.partial"]
+    assert got.is_dir()
 
 
 def test_packages_that_were_fetched_before_are_given_again() -> None:

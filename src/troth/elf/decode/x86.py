@@ -1,0 +1,374 @@
+"""The code of x86_64 and i386, read by iced-x86."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import iced_x86
+from iced_x86 import FlowControl, Mnemonic, OpAccess, OpKind, Register
+
+from troth.elf.decode.steps import (
+    ADD,
+    AND,
+    BRANCH,
+    CALL,
+    COPY,
+    ENTER,
+    JUMP,
+    KEEP,
+    LOAD,
+    LOSE,
+    LOW,
+    MARK_BRANCH,
+    MARK_CALL,
+    MARK_CALL_SLOT,
+    MARK_ENTER,
+    MARK_JUMP,
+    MARK_JUMP_SLOT,
+    MARK_NAME,
+    MARK_READ,
+    MARK_RETURN,
+    MARK_START,
+    MARK_STOP,
+    MATH,
+    OR,
+    PICK,
+    RETURN,
+    SCRATCH,
+    SET,
+    SHL,
+    SHR,
+    STOP,
+    STORE,
+    SUB,
+    XOR,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Set
+
+    from iced_x86 import Instruction
+
+    from troth.elf.decode.steps import Mark, Step
+
+_FAMILIES: Final = "AX CX DX BX SP BP SI DI".split()
+_BY_REGISTER: Final[dict[int, tuple[int, int]]] = {}  # iced-x86's register: our number, and its bits
+for _number, _name in enumerate(_FAMILIES):
+    for _bits, _text in ((64, f"R{_name}"), (32, f"E{_name}"), (16, _name), (8, _name[0] + "L" if _number < 4 else _name + "L")):
+        _BY_REGISTER[getattr(Register, _text)] = (_number, _bits)
+    if _number < 4:
+        _BY_REGISTER[getattr(Register, _name[0] + "H")] = (_number, 0)  # 0: the second byte, of which nothing is known
+for _number in range(8, 16):
+    for _bits, _text in ((64, ""), (32, "D"), (16, "W"), (8, "L")):
+        _BY_REGISTER[getattr(Register, f"R{_number}{_text}")] = (_number, _bits)
+
+_SP: Final = 4
+_BP: Final = 5
+_NO_REGISTER: Final = Register.NONE
+_IMMEDIATES: Final = frozenset(
+    getattr(OpKind, name) for name in vars(OpKind) if name.startswith("IMMEDIATE") and not name.endswith("2ND")
+)
+_MATH: Final = {
+    Mnemonic.ADD: ADD, Mnemonic.SUB: SUB, Mnemonic.AND: AND, Mnemonic.OR: OR, Mnemonic.XOR: XOR,
+    Mnemonic.SHL: SHL, Mnemonic.SHR: SHR,
+}  # fmt: skip
+_MOVES: Final = frozenset((Mnemonic.MOV, Mnemonic.MOVZX, Mnemonic.MOVSXD, Mnemonic.MOVSX))
+_PICKS: Final = frozenset(getattr(Mnemonic, name) for name in vars(Mnemonic) if name.startswith("CMOV"))
+_NOTHING: Final = frozenset(
+    (Mnemonic.NOP, Mnemonic.ENDBR64, Mnemonic.ENDBR32, Mnemonic.CMP, Mnemonic.TEST, Mnemonic.BT, Mnemonic.PAUSE, Mnemonic.INT3)
+)
+# Those that leave the zero flag saying whether their result, the first operand, is zero.
+_ZERO_OF_RESULT: Final = frozenset(
+    (*_MATH, Mnemonic.ADC, Mnemonic.SBB, Mnemonic.NEG, Mnemonic.INC, Mnemonic.DEC)
+) - {Mnemonic.SHL, Mnemonic.SHR}  # fmt: skip
+_WRITES: Final = frozenset((OpAccess.WRITE, OpAccess.READ_WRITE, OpAccess.COND_WRITE, OpAccess.READ_COND_WRITE))
+_ALL: Final = (1 << 64) - 1
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >> 63 else value
+
+
+class Reader:
+    """Reads x86_64 or i386."""
+
+    def __init__(self, arch: str) -> None:
+        self._bits = 64 if arch == "x86_64" else 32
+        self._word = self._bits // 8
+        self._info = iced_x86.InstructionInfoFactory()
+
+    def scan(self, code: bytes, address: int, got: int, starts: Set[int]) -> list[Mark]:
+        """Give every mark of a section, in order; `got` is what code of i386 counts from."""
+        decoder = iced_x86.Decoder(self._bits, code, ip=address)
+        return self._marks_32(decoder, got, starts) if self._bits == 32 else self._marks_64(decoder)
+
+    def _marks_64(self, decoder: Iterable[Instruction]) -> list[Mark]:
+        marks: list[Mark] = []
+        add = marks.append
+        lea, endbr, hlt, near = Mnemonic.LEA, Mnemonic.ENDBR64, Mnemonic.HLT, OpKind.NEAR_BRANCH64
+        for ins in decoder:
+            flow = ins.flow_control
+            if not flow:  # by far the most
+                if ins.is_ip_rel_memory_operand:
+                    kind = MARK_NAME if ins.mnemonic == lea else MARK_READ
+                    add((ins.ip, ins.next_ip, kind, ins.ip_rel_memory_address))
+                elif ins.mnemonic == endbr:
+                    add((ins.ip, ins.next_ip, MARK_START, 0))
+                elif ins.mnemonic == hlt:
+                    add((ins.ip, ins.next_ip, MARK_STOP, 0))
+                continue
+            kind, to = _flow(ins, flow, near)
+            if kind in (MARK_CALL_SLOT, MARK_JUMP_SLOT) and ins.is_ip_rel_memory_operand:
+                to = ins.ip_rel_memory_address
+            if kind >= 0:
+                add((ins.ip, ins.next_ip, kind, to))
+        return marks
+
+    def _marks_32(self, decoder: Iterable[Instruction], got: int, starts: Set[int]) -> list[Mark]:
+        """As `_marks_64`; addresses are named from the global offset table, whose address some register holds.
+
+        Code asks for its own address by a call (of the next instruction, or of a thunk that reads the stack) and adds
+        a constant that makes it the table's. From there to the end of the function that register is the base.
+        """
+        marks: list[Mark] = []
+        add = marks.append
+        near = OpKind.NEAR_BRANCH32
+        bases: set[int] = set()
+        called = 0  # what the last call pushed
+        for ins in decoder:
+            flow = ins.flow_control
+            mnemonic = ins.mnemonic
+            if ins.ip in starts:
+                bases = set()
+            if not flow:
+                if mnemonic == Mnemonic.ADD and ins.op1_kind in _IMMEDIATES and ins.op0_kind == OpKind.REGISTER:
+                    if got and (called + ins.immediate(1)) & 0xFFFFFFFF == got:
+                        bases.add(ins.op0_register)
+                elif mnemonic == Mnemonic.ENDBR32:
+                    add((ins.ip, ins.next_ip, MARK_START, 0))
+                elif mnemonic == Mnemonic.HLT:
+                    add((ins.ip, ins.next_ip, MARK_STOP, 0))
+                elif to := self._named_32(ins, bases, got):
+                    add((ins.ip, ins.next_ip, MARK_NAME if mnemonic == Mnemonic.LEA else MARK_READ, to))
+                continue
+            kind, to = _flow(ins, flow, near)
+            if kind == MARK_CALL:
+                called = ins.next_ip
+            elif kind in (MARK_CALL_SLOT, MARK_JUMP_SLOT):
+                if _is_gate(ins):
+                    kind = MARK_ENTER
+                elif kind == MARK_JUMP_SLOT and ins.memory_base == Register.EBX and ins.memory_displ_size == 4:
+                    to = (got + ins.memory_displacement) & 0xFFFFFFFF  # a stub: who calls one has the base in ebx
+                else:
+                    to = self._named_32(ins, bases, got)
+            if kind >= 0:
+                add((ins.ip, ins.next_ip, kind, to))
+        return marks
+
+    @staticmethod
+    def _named_32(ins: Instruction, bases: set[int], got: int) -> int:
+        base = ins.memory_base
+        if base in bases and base != _NO_REGISTER:
+            return int((got + ins.memory_displacement) & 0xFFFFFFFF)
+        if base == _NO_REGISTER and ins.memory_segment == Register.DS and ins.memory_displacement:
+            return int(ins.memory_displacement)  # an absolute address: an index may be added
+        return 0
+
+    def steps(self, code: bytes, address: int) -> list[Step]:
+        """Give the steps of a block, without those that do nothing."""
+        found: list[Step] = []
+        zero: tuple[int, int] | None = None  # the zero flag says that this register has this value
+        for ins in iced_x86.Decoder(self._bits, code, ip=address):
+            if ins.flow_control:
+                found += self._leaving(ins, zero)
+                continue
+            before = len(found)
+            if ins.mnemonic not in _NOTHING:
+                found += self._plain(ins)
+            if ins.rflags_modified:
+                zero = _compared(ins)
+            elif zero is not None and any(_written(step) == zero[0] for step in found[before:]):
+                zero = None
+        return found
+
+    def _leaving(self, ins: Instruction, zero: tuple[int, int] | None) -> list[Step]:
+        kind, to = _flow(ins, ins.flow_control, OpKind.NEAR_BRANCH64 if self._bits == 64 else OpKind.NEAR_BRANCH32)
+        slot = ins.ip_rel_memory_address if ins.is_ip_rel_memory_operand else 0
+        if kind == MARK_ENTER or (self._bits == 32 and _is_gate(ins)):
+            return [(ENTER, ins.ip)]
+        if kind in (MARK_CALL, MARK_CALL_SLOT):
+            return [(CALL, ins.ip, to, slot)]
+        if kind in (MARK_JUMP, MARK_JUMP_SLOT):
+            return [(JUMP, ins.ip, to, slot)]
+        if kind == MARK_BRANCH:
+            if zero is not None and ins.mnemonic in (Mnemonic.JE, Mnemonic.JNE):
+                return [(BRANCH, ins.ip, to, *zero, int(ins.mnemonic == Mnemonic.JE))]
+            return [(BRANCH, ins.ip, to, -1, 0, 0)]
+        if kind == MARK_RETURN:
+            return [(RETURN, ins.ip)]
+        if kind == MARK_STOP:
+            return [(STOP, ins.ip)]
+        return []
+
+    def _plain(self, ins: Instruction) -> list[Step]:
+        """What an instruction does that control only passes through."""
+        mnemonic = ins.mnemonic
+        if mnemonic in _MOVES:
+            return self._move(ins)
+        if mnemonic == Mnemonic.LEA:
+            return [self._lea(ins)]
+        if mnemonic in _MATH and ins.op0_kind == OpKind.REGISTER:
+            return [self._math(ins, _MATH[mnemonic])]
+        if mnemonic == Mnemonic.PUSH:
+            down: Step = (MATH, _SP, SUB, _SP, -1, self._word, self._bits)
+            if ins.op0_kind == OpKind.REGISTER and ins.op0_register in _BY_REGISTER:
+                return [down, (STORE, _SP, 0, _BY_REGISTER[ins.op0_register][0], self._bits)]
+            if ins.op0_kind in _IMMEDIATES:
+                return [down, (KEEP, _SP, 0, ins.immediate(0) & ((1 << self._bits) - 1), self._bits)]
+            where = self._place(ins) if ins.op0_kind == OpKind.MEMORY else None
+            if where is None:
+                return [down, (STORE, _SP, 0, -1, self._bits)]
+            return [(LOAD, SCRATCH, *where, self._bits), down, (STORE, _SP, 0, SCRATCH, self._bits)]
+        if mnemonic == Mnemonic.POP:
+            up: Step = (MATH, _SP, ADD, _SP, -1, self._word, self._bits)
+            if ins.op0_kind == OpKind.REGISTER and ins.op0_register in _BY_REGISTER:
+                return [(LOAD, _BY_REGISTER[ins.op0_register][0], _SP, 0, self._bits), up]
+            return [up]
+        if mnemonic == Mnemonic.LEAVE:
+            return [
+                (COPY, _SP, _BP, self._bits),
+                (LOAD, _BP, _SP, 0, self._bits),
+                (MATH, _SP, ADD, _SP, -1, self._word, self._bits),
+            ]
+        if mnemonic in _PICKS and ins.op0_kind == OpKind.REGISTER:
+            register, bits = _BY_REGISTER[ins.op0_register]
+            if ins.op1_kind == OpKind.REGISTER and bits >= 32:
+                return [(PICK, register, _BY_REGISTER[ins.op1_register][0], bits)]
+            return [(LOSE, register)]
+        return self._lost(ins)
+
+    def _move(self, ins: Instruction) -> list[Step]:
+        target, source = ins.op0_kind, ins.op1_kind
+        if target == OpKind.REGISTER:
+            if ins.op0_register not in _BY_REGISTER:
+                return []
+            register, bits = _BY_REGISTER[ins.op0_register]
+            if source in _IMMEDIATES and bits >= 32:
+                return [(SET, register, ins.immediate(1) & ((1 << bits) - 1))]
+            if source in _IMMEDIATES and bits == 8:
+                return [(LOW, register, ins.immediate(1) & 0xFF)]
+            if source == OpKind.REGISTER and bits >= 32 and ins.op1_register in _BY_REGISTER:
+                origin, width = _BY_REGISTER[ins.op1_register]
+                if width >= 32 and (ins.mnemonic == Mnemonic.MOV or ins.mnemonic == Mnemonic.MOVSXD):
+                    return [(COPY, register, origin, width)]
+            if source == OpKind.MEMORY and bits >= 32 and ins.mnemonic in (Mnemonic.MOV, Mnemonic.MOVSXD):
+                where = self._place(ins)
+                if where is not None:
+                    return [(LOAD, register, *where, 32 if ins.mnemonic == Mnemonic.MOVSXD else bits)]
+            return [(LOSE, register)]
+        if target == OpKind.MEMORY:
+            where = self._place(ins)
+            if where is None:
+                return []
+            if source in _IMMEDIATES:
+                return [(KEEP, *where, ins.immediate(1) & ((1 << self._bits) - 1), self._bits)]
+            if source == OpKind.REGISTER and ins.op1_register in _BY_REGISTER:
+                origin, bits = _BY_REGISTER[ins.op1_register]
+                return [(STORE, *where, origin if bits >= 32 else -1, bits)]
+            return [(STORE, *where, -1, self._bits)]
+        return []
+
+    @staticmethod
+    def _place(ins: Instruction) -> tuple[int, int] | None:
+        """Base and offset of the memory that an instruction uses, if a register and a constant say it all."""
+        base = ins.memory_base
+        if ins.memory_index != _NO_REGISTER or base not in _BY_REGISTER or ins.segment_prefix != _NO_REGISTER:
+            return None
+        offset = ins.memory_displacement
+        bits = _BY_REGISTER[base][1]
+        return _BY_REGISTER[base][0], offset - (1 << bits) if offset >> (bits - 1) else offset
+
+    def _lea(self, ins: Instruction) -> Step:
+        register = _BY_REGISTER[ins.op0_register][0]
+        if ins.is_ip_rel_memory_operand:
+            return (SET, register, ins.ip_rel_memory_address)
+        if ins.memory_base == _NO_REGISTER and ins.memory_index == _NO_REGISTER:
+            return (SET, register, ins.memory_displacement & ((1 << self._bits) - 1))
+        where = self._place(ins)
+        if where is None:
+            return (LOSE, register)
+        return (MATH, register, ADD, where[0], -1, where[1], _BY_REGISTER[ins.op0_register][1])
+
+    def _math(self, ins: Instruction, how: int) -> Step:
+        if ins.op0_register not in _BY_REGISTER:
+            return (LOSE,)
+        register, bits = _BY_REGISTER[ins.op0_register]
+        kind = ins.op1_kind
+        if kind == OpKind.REGISTER and how in (XOR, SUB) and ins.op0_register == ins.op1_register and bits >= 32:
+            return (SET, register, 0)
+        if bits < 32:
+            return (LOSE, register)
+        if kind in _IMMEDIATES:
+            return (MATH, register, how, register, -1, ins.immediate(1) & ((1 << bits) - 1), bits)
+        if kind == OpKind.REGISTER and ins.op1_register in _BY_REGISTER and _BY_REGISTER[ins.op1_register][1] == bits:
+            return (MATH, register, how, register, _BY_REGISTER[ins.op1_register][0], 0, bits)
+        return (LOSE, register)
+
+    def _lost(self, ins: Instruction) -> list[Step]:
+        """The registers that any other instruction writes."""
+        lost = [
+            _BY_REGISTER[used.register][0]
+            for used in self._info.info(ins).used_registers()
+            if used.access in _WRITES and used.register in _BY_REGISTER
+        ]
+        return [(LOSE, *lost)] if lost else []
+
+
+def _flow(ins: Instruction, flow: int, near: int) -> tuple[int, int]:
+    """Which mark an instruction is that control does not only pass through, and the address that it names; -1: none."""
+    if flow == FlowControl.CONDITIONAL_BRANCH:
+        return MARK_BRANCH, ins.near_branch_target
+    if flow == FlowControl.UNCONDITIONAL_BRANCH:
+        return (MARK_JUMP, ins.near_branch_target) if ins.op0_kind == near else (MARK_JUMP_SLOT, 0)
+    if flow == FlowControl.CALL:
+        if ins.mnemonic == Mnemonic.SYSCALL or ins.mnemonic == Mnemonic.SYSENTER:
+            return MARK_ENTER, 0
+        return (MARK_CALL, ins.near_branch_target) if ins.op0_kind == near else (MARK_CALL_SLOT, 0)
+    if flow == FlowControl.RETURN:
+        return MARK_RETURN, 0
+    if flow == FlowControl.INDIRECT_CALL:
+        return MARK_CALL_SLOT, 0
+    if flow == FlowControl.INDIRECT_BRANCH:
+        return MARK_JUMP_SLOT, 0
+    if flow == FlowControl.INTERRUPT:
+        if ins.mnemonic == Mnemonic.INT and ins.immediate8 == 0x80:
+            return MARK_ENTER, 0
+        return -1, 0  # int3 pads
+    if flow == FlowControl.EXCEPTION:
+        return MARK_STOP, 0
+    return -1, 0
+
+
+def _is_gate(ins: Instruction) -> bool:
+    """Whether this is `call *%gs:0x10`, by which i386 enters the kernel."""
+    return bool(
+        ins.memory_segment == Register.GS and ins.memory_displacement == 0x10 and ins.memory_base == _NO_REGISTER
+    )
+
+
+def _written(step: Step) -> int:
+    return step[1] if step[0] in (SET, LOW, COPY, LOAD, MATH, PICK, LOSE) and len(step) > 1 else -1
+
+
+def _compared(ins: Instruction) -> tuple[int, int] | None:
+    """Which register has which value if the zero flag is set after an instruction."""
+    if ins.op_count < 1 or ins.op0_kind != OpKind.REGISTER or ins.op0_register not in _BY_REGISTER:
+        return None
+    register, bits = _BY_REGISTER[ins.op0_register]
+    if bits < 32:
+        return None
+    if ins.mnemonic == Mnemonic.TEST and ins.op1_kind == OpKind.REGISTER and ins.op0_register == ins.op1_register:
+        return register, 0
+    if ins.mnemonic == Mnemonic.CMP and ins.op1_kind in _IMMEDIATES:
+        return register, ins.immediate(1) & ((1 << bits) - 1)
+    return (register, 0) if ins.mnemonic in _ZERO_OF_RESULT else None
