@@ -10,6 +10,7 @@ from troth.cli.verbs import Verbs
 _VERBS = {
     "list": ("troth.cli.libc.list", "list_"),
     "fetch": ("troth.cli.libc.fetch", "fetch"),
+    "probe": ("troth.cli.libc.probe", "probe"),
 }
 
 
@@ -26,4 +27,5 @@ def libc() -> None:
     Examples:
       troth libc list
       troth libc fetch debian:trixie
+      troth libc probe / -f fopen
     """
