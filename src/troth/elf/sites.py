@@ -201,9 +201,7 @@ class _Search:
             if any(value is None for value in values) or not values:
                 return None  # another call of the function, or a record of another wrapper
         else:
-            values = [
-                self._argument(state, one, jump=wanted.by == "jump") for one in sorted(wanted.parameters)
-            ]
+            values = [self._argument(state, one, jump=wanted.by == "jump") for one in sorted(wanted.parameters)]
         numbers: set[int] = set()
         given: set[Parameter] = set()
         resolved = True
@@ -257,9 +255,7 @@ class _Search:
 
     def _children(self) -> dict[int, frozenset[int]]:
         """Follow the functions that make processes and threads up to whoever says where those start."""
-        makers = {
-            site.function for site in self._found.values() if site.by == "enter" and site.numbers & self._making
-        }
+        makers = {site.function for site in self._found.values() if site.by == "enter" and site.numbers & self._making}
         children: dict[int, set[int]] = {}
         work = sorted(makers)
         while work:

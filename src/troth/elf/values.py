@@ -310,9 +310,7 @@ class _Analysis:
                 self._enter(follows, state)
 
 
-def states(
-    code: Code, start: int, wanted: Collection[int], never_return: Collection[int] = ()
-) -> Mapping[int, State]:
+def states(code: Code, start: int, wanted: Collection[int], never_return: Collection[int] = ()) -> Mapping[int, State]:
     """What is known before each of some calls, jumps and entries of a function, by their address.
 
     One that cannot be reached, or that is too entangled, is left out.

@@ -54,7 +54,12 @@ if TYPE_CHECKING:
 _FAMILIES: Final = "AX CX DX BX SP BP SI DI".split()
 _BY_REGISTER: Final[dict[int, tuple[int, int]]] = {}  # iced-x86's register: our number, and its bits
 for _number, _name in enumerate(_FAMILIES):
-    for _bits, _text in ((64, f"R{_name}"), (32, f"E{_name}"), (16, _name), (8, _name[0] + "L" if _number < 4 else _name + "L")):
+    for _bits, _text in (
+        (64, f"R{_name}"),
+        (32, f"E{_name}"),
+        (16, _name),
+        (8, _name[0] + "L" if _number < 4 else _name + "L"),
+    ):
         _BY_REGISTER[getattr(Register, _text)] = (_number, _bits)
     if _number < 4:
         _BY_REGISTER[getattr(Register, _name[0] + "H")] = (_number, 0)  # 0: the second byte, of which nothing is known
@@ -75,7 +80,16 @@ _MATH: Final = {
 _MOVES: Final = frozenset((Mnemonic.MOV, Mnemonic.MOVZX, Mnemonic.MOVSXD, Mnemonic.MOVSX))
 _PICKS: Final = frozenset(getattr(Mnemonic, name) for name in vars(Mnemonic) if name.startswith("CMOV"))
 _NOTHING: Final = frozenset(
-    (Mnemonic.NOP, Mnemonic.ENDBR64, Mnemonic.ENDBR32, Mnemonic.CMP, Mnemonic.TEST, Mnemonic.BT, Mnemonic.PAUSE, Mnemonic.INT3)
+    (
+        Mnemonic.NOP,
+        Mnemonic.ENDBR64,
+        Mnemonic.ENDBR32,
+        Mnemonic.CMP,
+        Mnemonic.TEST,
+        Mnemonic.BT,
+        Mnemonic.PAUSE,
+        Mnemonic.INT3,
+    )
 )
 # Those that leave the zero flag saying whether their result, the first operand, is zero.
 _ZERO_OF_RESULT: Final = frozenset(
