@@ -14,7 +14,7 @@ from troth.abi import words
 from troth.bpf.program import Call
 from troth.families import resolve
 from troth.libc.forecast.judge import lets_through
-from troth.libc.forecast.model import members
+from troth.libc.forecast.moving import members
 from troth.libc.forecast.tables import version_key
 from troth.policy.callset import CallSet
 from troth.policy.expr import ALWAYS

@@ -13,7 +13,8 @@ from troth._value import Value
 from troth.abi import words
 from troth.libc.forecast import bypass, mend
 from troth.libc.forecast.judge import BREAKS, FALLS_BACK, ORDER, Judge, worst
-from troth.libc.forecast.model import LIBC, Doing, Key, doings, members
+from troth.libc.forecast.model import LIBC, Doing, Key, doings
+from troth.libc.forecast.moving import members
 from troth.libc.forecast.systems import between
 from troth.libc.forecast.values import as_call
 

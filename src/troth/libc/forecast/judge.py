@@ -6,6 +6,7 @@ judged in turn. A call that the filter allows and the kernel does not have is re
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from troth import abi
@@ -60,7 +61,7 @@ class Judge:
         self.big_endian = big_endian
         self.as_policy: Policy | None = None  # what `mend` made of a program
         self._answers: dict[Call, int] = {}
-        self._since = {row[1]: version_key(row[2]) for row in abi.table(system.arch)}
+        self._since = _since(system.arch)
         self._linux = version_key(system.linux)
         self._errnos = {flags.value(name, system.arch): name for name in ("ENOSYS", "EPERM", "EACCES")}
 
@@ -111,6 +112,12 @@ class Judge:
                 if harm is not None and ORDER.index(harm.effect) > ORDER.index(effect):
                     effect, also = harm.effect, harm
         return Harm(call, raw, effect, outcome, result or errno, fallback, also)
+
+
+@lru_cache(maxsize=16)
+def _since(arch: str) -> dict[str, tuple[int, ...]]:
+    """The kernel that brought each call of an architecture."""
+    return {row[1]: version_key(row[2]) for row in abi.table(arch)}
 
 
 def _outcome(doing: Doing, call: Seen, errno: str) -> tuple[str, str, tuple[Seen, ...]]:

@@ -23,7 +23,7 @@ from troth.bpf.symbolic import TooLargeError
 from troth.families import resolve
 from troth.families._table import FAMILIES
 from troth.libc.forecast import judge as judging
-from troth.libc.forecast.model import members
+from troth.libc.forecast.moving import members
 from troth.libc.forecast.recorded import VALUES
 from troth.libc.forecast.tables import forms, twins
 from troth.libc.forecast.values import as_call
