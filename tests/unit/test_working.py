@@ -38,7 +38,11 @@ def test_work_that_takes_long_is_told_at_a_terminal() -> None:
 
 
 def test_how_much_is_done_is_told_at_a_terminal() -> None:
-    assert b"proving: retrieving file 1 of 3, 45 %" in told(2, DOWNLOAD)
+    assert b"proving: retrieving file 1 of 3, 45 %" in told(4, DOWNLOAD)
+
+
+def test_what_looks_like_colours_is_told_as_it_is() -> None:
+    assert b"proving a[/b][red].json" in told(4, WORK.replace("proving", "proving a[/b][red].json"))
 
 
 def test_work_that_is_done_at_once_is_not_told() -> None:

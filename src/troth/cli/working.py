@@ -47,14 +47,18 @@ class Working:
 
     def _show(self) -> None:
         from rich.console import Console  # slow to import, and only those who wait need it
+        from rich.text import Text
 
         with self._lock:
             if not self._over:
-                self._status = Console(stderr=True).status(self._said)
+                # As text: what looks like markup in a file's name is none.
+                self._status = Console(stderr=True).status(Text(self._said))
                 self._status.start()
 
     def _tell(self, done: float, what: str) -> None:
         with self._lock:
             self._said = f"{self._what}: {what.lower()}, {done:.0f} %"
             if self._status is not None:
-                self._status.update(self._said)
+                from rich.text import Text  # loaded already
+
+                self._status.update(Text(self._said))
