@@ -5,6 +5,8 @@
     python bench/run.py startup launchers     some of it
     python bench/run.py --write               everything, into bench/RESULTS.md and bench/budget.json
 
+    python bench/run.py survival --write      an experiment of many minutes, which is run by itself (bench/survival)
+
 `startup`: a Python program that confines itself; `launchers`: programs started confined; `counts`:
 lengths of filters; `engine`: compilers of filters; `profile`: where the time of pledge() goes.
 `python bench/peers.py` gets the peers.
@@ -88,10 +90,20 @@ def kept_sections(report: str) -> list[tuple[str, str]]:
 def main() -> None:
     """Run the parts that were named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="*", choices=[[], *PARTS], help="a part; all of them by default")
+    parser.add_argument("name", nargs="*", choices=[[], *PARTS, "survival"], help="a part; by default all but one")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"at least 30 for a report (default {ROUNDS})")
     parser.add_argument("--write", action="store_true", help="write RESULTS.md (when all parts run) and budget.json")
+    parser.add_argument("--redraw", action="store_true", help="of `survival`: write it again from what is kept")
     options = parser.parse_args()
+    if "survival" in options.name:
+        if len(options.name) > 1:
+            parser.error("`survival` is run by itself; hint: it writes a section of its own")
+        from bench.survival.main import main as survival
+
+        text = survival(RESULTS, write=options.write, redraw=options.redraw)
+        if not options.write:
+            print(text)
+        return
     names = options.name or [*PARTS]
     load = os.getloadavg()[0]
     if load > 1.5:

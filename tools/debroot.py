@@ -14,251 +14,39 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
 import hashlib
-import os
-import re
-import shutil
-import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.debroot_files import finish, unpack
-from tools.gen_abi_packages import KEYRINGS, FetchError, cache_directory, mirror
+from tools.debroot_files import finish
+from troth.libc import fetch
+from troth.libc.apt import Archive, FetchError
+from troth.libc.cache import cache_directory, made_whole
+from troth.libc.fetch import Root, prune
+from troth.libc.unpack import unpack
 
 __all__ = ["Archive", "FetchError", "Root", "cache_directory", "finish", "prune", "root", "unpack"]
 
-_SOURCE: Final = "source"
-_FRESH_S: Final = 86400  # how long an index is good
-_UNUSED_S: Final = 2 * _FRESH_S  # after which nobody uses a root that nobody asked for again
-
-# What apt says, and what to do then.
-_HINTS: Final = (
-    ("Unable to locate package", "look the name up in this suite; packages are renamed between suites"),
-    ("has no installation candidate", "look the name up in this suite; packages are renamed between suites"),
-    ("Temporary failure resolving", "the mirror of the host's apt sources cannot be reached from here"),
-    ("Could not connect", "the mirror of the host's apt sources cannot be reached from here"),
-    ("No space left", "free some space, or set TROTH_CACHE to a directory with more"),
-    ("unexpected size", "the mirror is between two states for this suite; try another suite"),
-    ("Hash Sum mismatch", "the mirror is between two states for this suite; try another suite"),
-)
-
-
-class Archive:
-    """One suite for one architecture, or its sources (`arch` is "source"), as apt sees it.
-
-    Raises:
-        FetchError: the mirror does not have it, or not whole.
-    """
-
-    def __init__(self, suite: str, arch: str) -> None:
-        self._top = cache_directory() / "apt" / f"{suite}-{arch}"
-        for part in ("sources.list.d", "preferences.d", "apt.conf.d"):
-            (self._top / "etc/apt" / part).mkdir(parents=True, exist_ok=True)
-        for part in ("state/lists/partial", "cache/archives/partial", "empty/partial"):
-            (self._top / part).mkdir(parents=True, exist_ok=True)
-        (self._top / "status").touch()
-        self._packages = self._top / "cache/archives"
-        self._name = f"{suite}/{arch}"
-        self._env = dict(os.environ, APT_CONFIG=str(self._top / "apt.conf"), LC_ALL="C")
-        with _locked(self._top / "lock"):
-            stamp = self._top / "updated"
-            if stamp.exists() and time.time() - stamp.stat().st_mtime < _FRESH_S:
-                return
-            self._configure(suite, arch)
-            self.apt("apt-get", "-qq", "update")
-            stamp.touch()
-
-    @classmethod
-    def first(cls, suites: Sequence[str], arch: str) -> Archive:
-        """The first of several suites that the mirror has.
-
-        Raises:
-            FetchError: it has none.
-        """
-        complaints = []
-        for suite in suites:
-            try:
-                return cls(suite, arch)
-            except FetchError as error:
-                complaints.append(str(error))
-        raise FetchError("; ".join(complaints))
-
-    def _configure(self, suite: str, arch: str) -> None:
-        keyring = next((path for path in KEYRINGS if Path(path).exists()), "")
-        # Freshness is not asked for: a mirror that stands still is as good for this as today's.
-        options = "check-valid-until=no" + (f" signed-by={keyring}" if keyring else "")
-        suites = (suite, "sid") if suite == "experimental" else (suite,)  # which is not closed by itself
-        uri = mirror()
-        kind, arch = ("deb-src", "amd64") if arch == _SOURCE else ("deb", arch)
-        sources = "".join(f"{kind} [{options}] {uri} {name} main\n" for name in suites)
-        (self._top / "etc/apt/sources.list").write_text(sources)
-        (self._top / "apt.conf").write_text(
-            f'Dir "{self._top}/";\nDir::State "state/";\nDir::State::status "{self._top}/status";\n'
-            'Dir::Cache "cache/";\nDir::Etc "etc/apt/";\nDir::Etc::trustedparts "/etc/apt/trusted.gpg.d/";\n'
-            f'APT::Architecture "{arch}";\nAPT::Architectures {{ "{arch}"; }};\nAPT::Sandbox::User "root";\n'
-            'APT::Install-Recommends "false";\nAcquire::Languages "none";\nAcquire::Retries "3";\n'
-            'Debug::NoLocking "true";\n' + (f'APT::Default-Release "{suite}";\n' if len(suites) > 1 else "")
-        )
-
-    def apt(self, *command: str, cwd: Path | None = None) -> str:
-        """Run a command of apt's on this archive alone, and give what it says.
-
-        Raises:
-            FetchError: it fails; the mirror is not named.
-        """
-        try:
-            done = subprocess.run(
-                command, env=self._env, cwd=cwd or self._packages, capture_output=True, text=True, check=False
-            )
-        except FileNotFoundError:
-            raise FetchError(
-                "apt is not installed; hint: roots are made from Debian's packages by apt and dpkg"
-            ) from None
-        if done.returncode:
-            why = re.sub(r"\S+://\S+", "<mirror>", done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "")
-            hint = next((hint for words, hint in _HINTS if words in done.stderr), "")
-            raise FetchError(f"{self._name}: {why}{hint and f'; hint: {hint}'}")
-        return done.stdout
-
-    def names(self, prefix: str) -> list[str]:
-        """Every package whose name starts with `prefix`."""
-        return self.apt("apt-cache", "pkgnames", prefix).split()
-
-    def fetch(self, packages: Sequence[str], *, exact: bool = False) -> list[Path]:
-        """Give the .debs of packages, with what they depend on unless `exact`; kept ones are not fetched again.
-
-        Raises:
-            FetchError: the suite does not have them, or what they depend on.
-        """
-        wanted = ("download",) if exact else ("-y", "install")
-        with _locked(self._top / "lock"):
-            # Told with an empty cache, and in an empty directory, since apt leaves out what it has: `install` in the
-            # one, `download` in the other.
-            empty = self._top / "empty"
-            nothing = ("-o", f"Dir::Cache::archives={empty}")
-            listing = self.apt("apt-get", "-qq", *nothing, *wanted, "--print-uris", *packages, cwd=empty)
-            names = re.findall(r"^'[^']*' (\S+\.deb) [0-9]+", listing, re.MULTILINE)
-            if not names:
-                raise FetchError(f"{self._name}: apt names no package for {' '.join(packages)}")
-            if not all((self._packages / name).exists() for name in names):
-                self.apt("apt-get", "-qq", *wanted, *(() if exact else ("--download-only",)), *packages)
-        return [self._packages / name for name in names]
-
-    def fetch_source(self, package: str) -> list[Path]:
-        """Give the files of a package's source; kept ones are not fetched again.
-
-        Raises:
-            FetchError: the suite does not have it.
-        """
-        wanted = ("apt-get", "-qq", "source", "--download-only")
-        with _locked(self._top / "lock"):
-            listing = self.apt(*wanted, "--print-uris", package, cwd=self._top / "empty")
-            names = re.findall(r"^'[^']*' (\S+) [0-9]+", listing, re.MULTILINE)
-            if not names:
-                raise FetchError(f"{self._name}: apt names no source for {package}")
-            if not all((self._packages / name).exists() for name in names):
-                self.apt(*wanted, package)
-        return [self._packages / name for name in names]
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Let one process at a time use an archive's state."""
-    with path.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
-
-
-class Root(NamedTuple):
-    """An unpacked root, and the suite that it comes from."""
-
-    path: Path
-    suite: str
-
 
 def root(packages: Sequence[str], suites: Sequence[str], arch: str = "amd64", *, exact: bool = False) -> Root:
-    """Give a root with these packages, made once for what the first usable suite has of them.
+    """Give a root with these packages that programs can be run in, made once for what the first usable suite has.
 
     A root that was made for the same request less than a day ago is given at once, without asking apt.
 
     Raises:
         FetchError: no suite can be used.
     """
-    roots = cache_directory() / "roots"
-    roots.mkdir(parents=True, exist_ok=True)
-    request = "\n".join((",".join(suites), arch, str(exact), _made_by(), *sorted(packages)))
-    stamp = roots / f"{hashlib.sha256(request.encode()).hexdigest()[:16]}.stamp"
-    if stamp.exists() and time.time() - stamp.stat().st_mtime < _FRESH_S:
-        suite, _, name = stamp.read_text().splitlines()[0].partition(" ")
-        if (roots / name).exists():
-            return Root(roots / name, suite)
-    complaints = []
-    for suite in suites:
-        try:
-            with _telling(f"fetching {suite}/{arch}"):
-                debs = Archive(suite, arch).fetch(packages, exact=exact)
-        except FetchError as error:
-            complaints.append(str(error))
-            continue
-        versions = "\n".join(deb.name for deb in debs)
-        name = f"{suite}-{arch}-{hashlib.sha256(f'{_made_by()} {versions}'.encode()).hexdigest()[:16]}"
-        with _telling(f"unpacking {suite}/{arch}: {len(debs)} packages"):
-            _make(debs, roots / name)
-        fresh = stamp.with_suffix(f".{os.getpid()}")
-        fresh.write_text(f"{suite} {name}\n{versions}\n")
-        fresh.rename(stamp)
-        prune(roots)
-        return Root(roots / name, suite)
-    raise FetchError("; ".join(complaints))
-
-
-def prune(roots: Path) -> list[str]:
-    """Remove the roots that nobody asked for lately, and give their names.
-
-    A request is written down again each day that it is made, so a root whose requests are all older was superseded (by
-    newer packages, another list of programs, another way to make it), and no process that uses it can still run.
-    """
-    old = time.time() - _UNUSED_S
-    wanted = set()
-    for stamp in roots.glob("*.stamp"):
-        with contextlib.suppress(FileNotFoundError):  # another process is at it too
-            if stamp.stat().st_mtime < old:
-                stamp.unlink()
-            else:
-                wanted.add(stamp.read_text().splitlines()[0].partition(" ")[2])
-    gone = []
-    for path in roots.iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            if path.is_dir() and path.name not in wanted and path.stat().st_mtime < old:
-                shutil.rmtree(path, ignore_errors=True)
-                path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
-                gone.append(path.name)
-    return gone
+    with _telling(f"making a root of {','.join(suites)}/{arch}"):
+        return fetch.root(packages, suites, arch, exact=exact, finish=finish, made_by=_made_by())
 
 
 def _made_by() -> str:
-    """What makes a root; a root that was made otherwise is not reused."""
+    """What finishes a root; a root that was finished otherwise is not used again."""
     return hashlib.sha256(Path(__file__).with_name("debroot_files.py").read_bytes()).hexdigest()[:8]
-
-
-def _make(debs: Sequence[Path], target: Path) -> None:
-    """Make a root whole or not at all; what an earlier try left half made is removed."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(target.with_name(f"{target.name}.lock")):
-        if target.exists():
-            return
-        partial = target.with_name(f"{target.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(mode=0o755)
-        unpack(debs, partial)
-        finish(partial)
-        partial.rename(target)
 
 
 @contextlib.contextmanager
@@ -289,10 +77,12 @@ def main() -> None:
         try:
             with _telling(f"fetching {suite}/{options.arch}"):
                 debs = Archive(suite, options.arch).fetch(options.packages, exact=options.exact)
-            with _telling(f"unpacking {len(debs)} packages"):
-                _make(debs, options.target.absolute())
+            with _telling(f"unpacking {len(debs)} packages"), made_whole(options.target.absolute()) as empty:
+                if empty is not None:
+                    unpack(debs, empty)
+                    finish(empty)
         except FetchError as error:
-            complaints.append(str(error))
+            complaints.append(f"{error}; hint: {error.hint}" if error.hint else str(error))
         else:
             size = sum(deb.stat().st_size for deb in debs) / 1e6
             print(f"{suite}/{options.arch}: {len(debs)} packages, {size:.0f} MB")

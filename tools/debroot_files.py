@@ -1,19 +1,11 @@
-"""Unpack packages into a root: links that work from anywhere, and the files that maintainer scripts would write."""
+"""What makes an unpacked root one that programs run in: the files that the scripts of packages would write."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from tools.gen_abi_packages import FetchError
-
-__all__ = ["finish", "unpack"]
-
-# Links into /usr, as in each suite from bookworm on; older packages unpack through them.
-_MERGED: Final = ("bin", "sbin", "lib", "lib64", "lib32", "libx32")
 _DIRECTORIES: Final = (
     "etc",
     "proc",
@@ -52,39 +44,11 @@ _ALTERNATIVES: Final = (
 )
 
 
-def unpack(debs: Sequence[Path], target: Path) -> None:
-    """Unpack packages one over the other, with the directories and links that a merged /usr has.
-
-    Raises:
-        FetchError: a package is damaged, or the disk is full.
-    """
-    for name in (*_DIRECTORIES, *(f"usr/{name}" for name in _MERGED)):
-        (target / name).mkdir(parents=True, exist_ok=True)
-    for name in _MERGED:
-        if not (target / name).is_symlink():
-            (target / name).symlink_to(f"usr/{name}")
-    (target / "tmp").chmod(0o1777)
-    for deb in debs:
-        # Through tar, since dpkg-deb would put a directory in the place of a link.
-        packed = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE)
-        command = ["tar", "-x", "--keep-directory-symlink", "--no-same-owner", "-C", str(target)]
-        done = subprocess.run(command, stdin=packed.stdout, capture_output=True, text=True, check=False)
-        if packed.stdout:
-            packed.stdout.close()
-        if packed.wait() or done.returncode:
-            hint = "; hint: free some space, or set TROTH_CACHE" if "No space left" in done.stderr else ""
-            raise FetchError(f"{deb.name}: {done.stderr.strip() or 'damaged: remove it from the cache'}{hint}")
-
-
 def finish(target: Path) -> None:
-    """Make absolute links relative, so that a root can be used from outside, and write what no script wrote."""
-    for where, directories, files in os.walk(target):
-        for name in (*directories, *files):
-            path = os.path.join(where, name)
-            if os.path.islink(path) and os.readlink(path).startswith("/"):
-                inside = f"{target}{os.readlink(path)}"
-                os.unlink(path)
-                os.symlink(os.path.relpath(inside, os.path.realpath(where)), path)
+    """Write what no script wrote, where a package has not."""
+    for name in _DIRECTORIES:
+        (target / name).mkdir(parents=True, exist_ok=True)
+    (target / "tmp").chmod(0o1777)
     for name, text in _FILES:
         if not (target / name).exists():
             (target / name).write_text(text)

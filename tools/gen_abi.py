@@ -27,12 +27,15 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools import gen_abi_flags, gen_abi_others, gen_abi_tables
 from tools.gen_abi_arches import ARCHES
-from tools.gen_abi_packages import Archive, FetchError, Package, cache_directory, extract, extract_source, newer
+from tools.gen_abi_packages import Archive, Package, extract, extract_source, newer
 from tools.gen_abi_since import parse_page
+from troth.libc.apt import FetchError
+from troth.libc.cache import cache_directory
 
 TARGET = Path(__file__).resolve().parent.parent / "src/troth/abi"
 

@@ -15,14 +15,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-# Of the package debian-archive-keyring; without it, the keys that the host's apt trusts anyway.
-KEYRINGS = ("/usr/share/keyrings/debian-archive-keyring.pgp", "/usr/share/keyrings/debian-archive-keyring.gpg")
+from troth.libc.apt import KEYRINGS, FetchError, mirror
 
 SUITES = ("bookworm", "trixie", "trixie-backports", "sid", "experimental")
-
-
-class FetchError(Exception):
-    """A package cannot be had; the message says which and why."""
 
 
 @dataclass(frozen=True)
@@ -36,30 +31,12 @@ class Package:
         return f"{self.name} {self.version}"
 
 
-def cache_directory() -> Path:
-    """`$TROTH_CACHE`, else `~/.cache/troth`."""
-    given = os.environ.get("TROTH_CACHE")
-    return Path(given) if given else Path.home() / ".cache" / "troth"
-
-
 def newer(a: str, b: str) -> int:
     """Compare two Debian versions as dpkg does: -1, 0 or 1."""
     for operator, answer in (("lt", -1), ("gt", 1)):
         if subprocess.run(["dpkg", "--compare-versions", a, operator, b], check=False).returncode == 0:
             return answer
     return 0
-
-
-def mirror() -> str:
-    """The archive that the host itself uses for Debian's main component."""
-    fields = "$(REPO_URI)|$(COMPONENT)|$(LABEL)"
-    listing = _run(["apt-get", "indextargets", "--format", fields, "Created-By: Packages"], env=dict(os.environ))
-    for line in listing.splitlines():
-        uri, component, label = line.split("|")
-        # The label comes from the Release file; a host that has never updated has none.
-        if component == "main" and label in ("Debian", "", "$(LABEL)") and uri.endswith("/debian/"):
-            return uri
-    raise FetchError("the host's apt has no source for Debian's main component")
 
 
 def _run(command: list[str], env: dict[str, str]) -> str:

@@ -149,12 +149,18 @@ def cli_page() -> str:
 
 def contexts() -> dict[str, click.Context]:
     """The commands by name, `troth` itself first, each in the context that click gives it."""
-    top = click.Context(app, info_name="troth", **app.context_settings)
-    found = {"troth": top}
-    for name in app.list_commands(top):
-        command = app.get_command(top, name)
-        assert command is not None
-        found[f"troth {name}"] = click.Context(command, parent=top, info_name=name, **command.context_settings)
+    return _contexts(app, None, "troth")
+
+
+def _contexts(command: click.Command, parent: click.Context | None, name: str) -> dict[str, click.Context]:
+    """A command, and those below it."""
+    context = click.Context(command, parent=parent, info_name=name, **command.context_settings)
+    found = {context.command_path: context}
+    if isinstance(command, click.Group):
+        for below in command.list_commands(context):
+            one = command.get_command(context, below)
+            assert one is not None
+            found |= _contexts(one, context, below)
     return found
 
 

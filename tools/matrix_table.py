@@ -28,10 +28,13 @@ HEADING = "Programs under each libc"
 def results(libc: roots.Libc) -> dict[str, str]:
     """What came of each program under one libc: `yes`, or what failed."""
     root = roots.root_of(libc, test_libcs.packages_of(libc))
-    cells = {missing: test_libcs.cells_of(libc, missing=missing, early=False, nobody=True) for missing in (False, True)}
-    answers = {cell.name: "yes" for cell in cells[False]}
-    answers |= dict.fromkeys(test_libcs.red_cells(cells[True], root), "works without")
-    answers |= dict.fromkeys(test_libcs.red_cells(cells[False], root), "fails")
+    without = test_libcs.cells_of(libc, missing=True, early=False, nobody=True)
+    answers = dict.fromkeys((cell.name for cell in without), "yes")
+    answers |= dict.fromkeys(test_libcs.red_cells(without, root), "works without")
+    for early, nobody in (*test_libcs.OTHER_PAIRS, (False, True)):
+        cells = test_libcs.cells_of(libc, missing=False, early=early, nobody=nobody)
+        how = f"fails {'early' if early else 'late'} as {'nobody' if nobody else 'root'}"
+        answers |= dict.fromkeys(test_libcs.red_cells(cells, root), how)
     return answers
 
 
@@ -42,8 +45,10 @@ def table() -> str:
     lines = [
         f"## {HEADING}\n",
         f"Run {datetime.datetime.now(datetime.UTC):%Y-%m-%d} with troth {troth.__version__} on Linux "
-        f"{platform.release().partition('-')[0]}, as nobody, confined at the entry point. `yes`: with its promises it "
-        "does what it does unconfined, behind its veil, and with the one in the third column taken away it does not. "
+        f"{platform.release().partition('-')[0]}. `yes`: with its promises it does what it does unconfined, behind its "
+        "veil, as root and as nobody, confined at the entry point and before it starts (`--early`, with `rpath` and "
+        "`prot_exec` for the loader); and with the one in the third column taken away it does not (as nobody, at the "
+        "entry point). "
         "Without a veil: who changes modes, owners or times by a path, and who holds `unix`. What a libc needs beyond "
         "this is in `ALSO` of `tests/matrix/libc_programs.py`. Each suite's own builds.\n",
         f"| program | promises | taken away | veil | {' | '.join(map(str, libcs))} |",

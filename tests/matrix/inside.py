@@ -135,11 +135,12 @@ def run(
     nobody: bool = False,
     keys: Sequence[tuple[str, str]] = (),
     request: Request | None = None,
+    confine: Callable[[], None] | None = None,
 ) -> Result:
     """Run a program in a root on a fresh copy of its files; `troth` are the arguments of `troth run`, None for none.
 
-    `keys` gives it a terminal: pairs of what has to appear and what is typed then. `request` makes it a server, whose
-    answer is the output.
+    Without `troth`, `confine` is called in the program's process right before execve(2). `keys` gives it a terminal:
+    pairs of what has to appear and what is typed then. `request` makes it a server, whose answer is the output.
     """
     work = Path(tempfile.mkdtemp(prefix="troth-matrix-"))
     try:
@@ -163,7 +164,10 @@ def run(
             os.environ.clear()
             os.environ.update(_ENVIRONMENT)
             if troth is None:
-                os.execvp(argv[0], argv)
+                path = shutil.which(argv[0]) or argv[0]  # a filter may refuse what looking for it takes
+                if confine is not None:
+                    confine()
+                os.execv(path, argv)
             sys.argv = ["troth", "run", *troth, "--", *argv]
             main()
 

@@ -3,7 +3,8 @@
 Every program runs under every libc as nobody, confined at its entry point. As root and confined before it starts
 (`--early`) they run under the oldest, the host's own, the newest and i386's, since what a loader does differs with its
 age and architecture only; as the other two pairs of user and moment under the newest, since what users may does not
-differ between them. One test is one root; its cells run two at a time, and all red ones are reported at once.
+differ between them. `make test-matrix` (TROTH_MATRIX=all) runs each pair under each libc. One test is one root; its
+cells run two at a time, and all red ones are reported at once.
 """
 
 from __future__ import annotations
@@ -166,13 +167,18 @@ TOLD_BY_ERRNO = (
     "perl", "python3 threads", "python3 spawn", "sqlite3", "less",
 )  # fmt: skip
 
+# The pairs of moment (early) and user (nobody) that `EVERY` does not run.
+OTHER_PAIRS = ((True, False), (False, False), (True, True))
 EVERY = pytest.mark.parametrize("libc", [*roots.GLIBCS, roots.I386], ids=str)
 OTHERWISE = pytest.mark.parametrize(
     ("libc", "early", "nobody"),
     [
-        *((libc, True, False) for libc in (roots.GLIBCS[0], roots.GLIBCS[1], roots.GLIBCS[-1], roots.I386)),
-        (roots.GLIBCS[-1], False, False),
-        (roots.GLIBCS[-1], True, True),
+        (libc, early, nobody)
+        for libc in (*roots.GLIBCS, roots.I386)
+        for early, nobody in OTHER_PAIRS
+        if os.environ.get("TROTH_MATRIX") == "all"
+        or libc is roots.GLIBCS[-1]
+        or ((early, nobody) == (True, False) and libc in (roots.GLIBCS[0], roots.GLIBCS[1], roots.I386))
     ],
     ids=lambda value: str(value),
 )

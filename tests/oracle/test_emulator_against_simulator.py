@@ -16,11 +16,11 @@ from conftest import needs
 from oracle import generate
 
 from tools.debroot import Archive, FetchError, cache_directory
-from tools.gen_abi_packages import KEYRINGS, mirror
 from troth import abi
 from troth.abi.seccomp import RET_ALLOW, RET_ERRNO, RET_KILL_PROCESS, RET_KILL_THREAD, RET_LOG, RET_TRACE, RET_TRAP
 from troth.bpf import Call, Program, Verdict, emulate
 from troth.bpf.program import AND, JA, JEQ, JGE, JGT, LD_ABS, RET_K
+from troth.libc.apt import KEYRINGS, mirror
 
 SUITE = "bookworm"
 PROGRAMS, CALLS = 120, 8

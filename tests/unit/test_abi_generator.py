@@ -20,8 +20,9 @@ from tools import (
     gen_abi_source,
     gen_abi_tables,
 )
-from tools.gen_abi_packages import FetchError, Package
+from tools.gen_abi_packages import Package
 from tools.gen_abi_source import Definition, Definitions, Row
+from troth.libc.apt import FetchError
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTHING: frozenset[str] = frozenset()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 
 import click
 
 from troth import __version__
 from troth.cli import USAGE, complain
+from troth.cli.verbs import Verbs
 
 # verb: module and name of its command. The modules are loaded when a verb is used, or all are listed.
 _VERBS = {
@@ -17,24 +17,12 @@ _VERBS = {
     "ask": ("troth.cli.ask", "ask"),
     "diff": ("troth.cli.diff", "diff"),
     "prove": ("troth.cli.prove", "prove"),
+    "libc": ("troth.cli.libc", "libc"),
     "doctor": ("troth.cli.doctor", "doctor"),
 }
 
 
-class _Verbs(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _VERBS:
-            return None
-        module, name = _VERBS[cmd_name]
-        command = getattr(import_module(module), name)
-        assert isinstance(command, click.Command)
-        return command
-
-
-@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Verbs, verbs=_VERBS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", prog_name="troth", message="%(prog)s %(version)s")
 def app() -> None:
     """Give a program's word on what it will not do, and have the kernel keep it.
@@ -56,8 +44,8 @@ def invoke(args: Sequence[str]) -> int:
         click.echo(error.format_message())
         return USAGE
     except click.UsageError as error:
-        verb = f" {args[0]}" if args[0] in _VERBS else ""
-        complain(_in_our_words(error.format_message()), f"`troth{verb} --help` tells more")
+        place = error.ctx.command_path if error.ctx else "troth"
+        complain(_in_our_words(error.format_message()), f"`{place} --help` tells more")
         return USAGE
     except click.ClickException as error:
         complain(_in_our_words(error.format_message()))

@@ -68,7 +68,7 @@ class Dynamic:
             ParseError: it is not in the table.
         """
         start, end = self.strings()
-        return self._image.text_at(start + at, end, f"the name of {what}")
+        return self._image.name(start + at, end, f"the name of {what}")
 
     def strings(self) -> tuple[int, int]:
         """Where in the file the table of strings starts and ends.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _OMITTED: Final = 0xFF
 _FORMATS: Final = {0x2: "H", 0x3: "I", 0x4: "Q", 0xA: "h", 0xB: "i", 0xC: "q"}
 _WHOLE, _HERE, _TABLE, _INDIRECT = 0x00, 0x10, 0x30, 0x80
+_LONGEST_HEAD: Final = 64  # of which the rest says how to unwind, which is not asked here
 _RECORD: Final = "a function's record"
 
 
@@ -118,7 +119,7 @@ class _Tables:
         length, back, body = self._opening(head)
         if length < 5 or back:
             raise ParseError(image.where, f"has no head of functions' records at {head:#x}")
-        content = image.read(body + 4, length - 4, "the head of functions' records")
+        content = image.read(body + 4, min(length - 4, _LONGEST_HEAD), "the head of functions' records")
         version, (features, _, rest) = content[0], content[1:].partition(b"\0")
         written = _WHOLE
         if features.startswith(b"z"):

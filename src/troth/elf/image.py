@@ -29,6 +29,7 @@ _MOST_PROGRAM_HEADERS: Final = 65536
 _MOST_SECTIONS: Final = 20_000  # a linked file has less than a hundred; each costs the reader some microseconds
 _PAGE: Final = 65536  # the largest page of any architecture: segments may share one of the file
 _LONGEST_NAME: Final = 1 << 15  # of a symbol; C++ writes whole types into it
+_NAMES_OF_FILE: Final = 8  # times the file: no linker makes names overlap so much
 
 _WRITE, _EXECUTE = 0x2, 0x1
 _SHF_ALLOC, _SHF_EXECINSTR = 0x2, 0x4
@@ -103,8 +104,10 @@ class Image:
         self._others: dict[str, list[tuple[int, int, int]]] = {}
         for one in headers:
             self._others.setdefault(str(one.p_type), []).append((one.p_vaddr, one.p_offset, one.p_filesz))
+        self._names_left = _NAMES_OF_FILE * len(data)
         self.sections = self._sections(header)
         self.code = self._code()
+        self._code_starts = [start for start, _ in self.code]
 
     def parts(self, kind: str) -> list[tuple[int, int, int]]:
         """The address, file offset and size in the file of each program header of a kind, such as `PT_NOTE`."""
@@ -164,29 +167,39 @@ class Image:
             return 0
         return int.from_bytes(self.read(address, self.word_size, "a word"), "big" if self.big_endian else "little")
 
-    def text(self, address: int, what: str = "a string") -> str:
+    def text(self, address: int) -> str:
         """The string at an address, up to its NUL.
 
         Raises:
             ParseError: it does not end, or is longer than names are.
         """
-        start, end = self.offset(address, what)
-        return self.text_at(start, end, what)
+        start, end = self.offset(address, "a string")
+        return self._text(start, end, "a string")
 
-    def text_at(self, start: int, end: int, what: str = "a string") -> str:
-        """The string at an offset of the file, whose NUL comes before another.
+    def name(self, start: int, end: int, what: str) -> str:
+        """A name in a table of names, which ends at the offset `end` of the file.
 
         Raises:
-            ParseError: it does not end, or is longer than names are.
+            ParseError: it does not end there, or the file's names are parts of one another.
         """
+        found = self._text(start, end, what)
+        self._names_left -= len(found)
+        if self._names_left < 0:
+            raise ParseError(self.where, "has names that are parts of one another, over and over")
+        return found
+
+    def _text(self, start: int, end: int, what: str) -> str:
         stop = self.data.find(b"\0", start, min(end, start + _LONGEST_NAME)) if 0 <= start < end else -1
         if stop < 0:
             raise ParseError(self.where, f"{what} at {start:#x} does not end where its table does")
-        return self.data[start:stop].decode("utf-8", "backslashreplace")
+        found = self.data[start:stop].decode("utf-8", "backslashreplace")
+        # What a terminal would obey is shown, as an escape.
+        return found if found.isprintable() else found.encode("unicode_escape").decode("ascii")
 
     def is_code(self, address: int) -> bool:
         """Whether instructions are at an address."""
-        return any(start <= address < end for start, end in self.code)
+        place = bisect_right(self._code_starts, address) - 1
+        return place >= 0 and address < self.code[place][1]
 
     def _arch_name(self) -> str:
         """The architecture with this machine, class and byte order; AUDIT_ARCH values are made of just these."""
@@ -272,7 +285,7 @@ class Image:
     def _section_name(self, table: Any, at: int) -> str:
         if table is None or table.sh_type != "SHT_STRTAB" or table.sh_offset + table.sh_size > len(self.data):
             return ""
-        return self.text_at(table.sh_offset + at, table.sh_offset + table.sh_size, "a section's name")
+        return self.name(table.sh_offset + at, table.sh_offset + table.sh_size, "a section's name")
 
     def _code(self) -> tuple[tuple[int, int], ...]:
         found = [

@@ -59,7 +59,7 @@ class Elf:
     def interpreter(self) -> str:
         """The loader that it asks for; empty for a static program, and for most libraries."""
         for _, offset, size in self.image.parts("PT_INTERP")[:1]:
-            return self.image.text_at(offset, min(offset + size, len(self.image.data)), "the loader's name")
+            return self.image.name(offset, min(offset + size, len(self.image.data)), "the loader's name")
         return ""
 
     @cached_property
@@ -105,15 +105,15 @@ class Elf:
     def _called(self, array: str, single: str) -> tuple[int, ...]:
         image, dynamic = self.image, self.dynamic
         found = [dynamic.get(single)] if single and dynamic.get(single) else []
-        size = dynamic.get(f"{array}SZ")
-        start = dynamic.get(array)
-        words = dynamic.table(array, f"{array}SZ", image.word_size)
-        letter = "Q" if image.bits == 64 else "I"
-        pointers = self.relocations.pointers if size else {}
-        for at, (word,) in enumerate(struct.iter_unpack(image.order + letter, words)):
-            address = pointers.get(start + at * image.word_size, word)
-            if address and image.segment(address) is not None:  # 0 and -1 end lists of old
-                found.append(address)
+        tables = [(dynamic.get(array), dynamic.get(f"{array}SZ"))]
+        if not dynamic:  # a static program finds them between two symbols; only sections tell where
+            tables = [(one.address, one.size) for one in image.sections if one.kind == f"SHT_{array}"]
+        for start, size in tables:
+            words = image.read(start, size - size % image.word_size, f"the table {array}")
+            for at, (word,) in enumerate(struct.iter_unpack(image.order + ("Q" if image.bits == 64 else "I"), words)):
+                address = self.relocations.pointers.get(start + at * image.word_size, word)
+                if address and image.segment(address) is not None:  # 0 and -1 end lists of old
+                    found.append(address)
         return tuple(found)
 
 

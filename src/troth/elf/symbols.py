@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from troth.elf.dynamic import TABLES
@@ -17,15 +19,15 @@ _BINDINGS: Final = {0: "local", 1: "global", 2: "weak", 10: "unique"}
 _UNDEFINED, ABSOLUTE = 0, 0xFFF1
 _HIDDEN: Final = 0x8000
 _MOST_VERSIONS: Final = 0x7FFF  # their numbers have 15 bits
-_NAMES_OF_FILE: Final = 8  # times the file: no linker makes names overlap so much
 
 
 class Symbol(NamedTuple):
     """One symbol.
 
     `kind` is `function`, `object`, `ifunc` (its address is a function that chooses the function) or another. `version`
-    is that of the definition, or the one that is asked of `library`; `default` says whether who links today gets this
-    definition of several (`name@@version`). `section` is the number of the section that it is in, 0 when undefined.
+    is that of the definition, or the one that is asked of `library` (a program may have a copy of a library's variable,
+    which has both); `default` says whether who links today gets this definition of several (`name@@version`). `section`
+    is the number of the section that it is in, 0 when undefined.
     """
 
     name: str
@@ -54,6 +56,10 @@ class _Version(NamedTuple):
     library: str
 
 
+_UNVERSIONED: Final = _Version("", "")
+_NO_VERSIONS: Final[Mapping[int, _Version]] = {}
+
+
 def dynamic_symbols(image: Image, dynamic: Dynamic) -> tuple[Symbol, ...]:
     """The symbols that the loader sees, in the order of their numbers; the first is nothing.
 
@@ -65,18 +71,11 @@ def dynamic_symbols(image: Image, dynamic: Dynamic) -> tuple[Symbol, ...]:
     entry = _layout(image)
     count = _count(image, dynamic, entry.size)
     table = image.read(dynamic.get("SYMTAB"), count * entry.size, "the table of dynamic symbols")
-    found = _symbols(image, table, dynamic.strings())
     if not dynamic.has("VERSYM"):
-        return found
+        return tuple(_symbols(image, table, dynamic.strings()))
     versions = _definitions(image, dynamic) | _needs(image, dynamic)
-    numbers = struct.unpack(f"{image.order}{count}H", image.read(dynamic.get("VERSYM"), count * 2, "versions"))
-    nothing = _Version("", "")
-    versioned = []
-    for symbol, number in zip(found, numbers, strict=True):
-        version = versions.get(number & ~_HIDDEN, nothing)
-        default = symbol.defined and not number & _HIDDEN
-        versioned.append(symbol._replace(version=version.name, library=version.library, default=default))
-    return tuple(versioned)
+    numbers = image.read(dynamic.get("VERSYM"), count * 2, "the table VERSYM")
+    return tuple(_symbols(image, table, dynamic.strings(), struct.unpack(f"{image.order}{count}H", numbers), versions))
 
 
 def linker_symbols(image: Image) -> tuple[Symbol, ...]:
@@ -93,7 +92,7 @@ def linker_symbols(image: Image) -> tuple[Symbol, ...]:
         if max(end, strings.offset + strings.size) > len(image.data):
             raise ParseError(image.where, "is cut short: its table of symbols ends after the file")
         table = image.data[section.offset : end - section.size % _layout(image).size]
-        return _symbols(image, table, (strings.offset, strings.offset + strings.size))
+        return tuple(_symbols(image, table, (strings.offset, strings.offset + strings.size)))
     return ()
 
 
@@ -101,25 +100,29 @@ def _layout(image: Image) -> struct.Struct:
     return struct.Struct(image.order + ("IBBHQQ" if image.bits == 64 else "IIIBBH"))
 
 
-def _symbols(image: Image, table: bytes, strings: tuple[int, int]) -> tuple[Symbol, ...]:
+def _symbols(
+    image: Image,
+    table: bytes,
+    strings: tuple[int, int],
+    numbers: Iterable[int] = (),
+    versions: Mapping[int, _Version] = _NO_VERSIONS,
+) -> Iterator[Symbol]:
+    """The symbols of a table; `numbers` has those of their versions."""
     start, end = strings
-    names: dict[int, str] = {}
-    left = _NAMES_OF_FILE * len(image.data)
-    found = []
-    for row in _layout(image).iter_unpack(table):
-        if image.bits == 64:
+    wide = image.bits == 64
+    names = {0: ""}
+    for row, number in zip(_layout(image).iter_unpack(table), chain(numbers, repeat(0)), strict=False):
+        if wide:
             at, info, _, section, address, size = row
         else:
             at, address, size, info, _, section = row
         name = names.get(at)
         if name is None:
-            name = names[at] = image.text_at(start + at, end, "the name of a symbol") if at else ""
-            left -= len(name)
-            if left < 0:
-                raise ParseError(image.where, "has symbols whose names are parts of one another")
+            name = names[at] = image.name(start + at, end, "the name of a symbol")
         kind, binding = _KINDS.get(info & 15, "other"), _BINDINGS.get(info >> 4, "other")
-        found.append(Symbol(name, address, size, kind, binding, section))
-    return tuple(found)
+        version, library = versions.get(number & ~_HIDDEN, _UNVERSIONED)
+        default = section != _UNDEFINED and not number & _HIDDEN and not library
+        yield Symbol(name, address, size, kind, binding, section, version, default, library)
 
 
 def _count(image: Image, dynamic: Dynamic, size: int) -> int:

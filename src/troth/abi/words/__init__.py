@@ -12,11 +12,11 @@ Words are exact: read back, they give the number that they were made from.
 from __future__ import annotations
 
 from troth.abi.words._answers import answer, answer_value
-from troth.abi.words._arguments import argument, mask
-from troth.abi.words._constants import constant
+from troth.abi.words._arguments import argument, has_words, mask
+from troth.abi.words._constants import constant, errno_name
 from troth.abi.words._names import arch, arch_words, arches, call_name, call_number
 
 __all__ = (
     "answer", "answer_value", "arch", "arch_words", "arches", "argument", "call_name", "call_number", "constant",
-    "mask",
+    "errno_name", "has_words", "mask",
 )  # fmt: skip

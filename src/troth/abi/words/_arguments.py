@@ -70,6 +70,15 @@ def mask(
     return _mask_words(arch, vocabulary, value, octal=octal)
 
 
+def has_words(arch: str, call: str, index: int, *, known: Mapping[int, int] | None = None) -> bool:
+    """Whether an argument speaks a vocabulary, so that `argument` gives more than a number.
+
+    >>> has_words("x86_64", "openat", 2), has_words("x86_64", "read", 2)
+    (True, False)
+    """
+    return bool(_subject(arch, call, index, known)[2])
+
+
 @lru_cache(maxsize=4096)
 def _rows(arch: str, call: str, index: int) -> tuple[str, str, tuple[tuple[str, str], ...]]:
     """The argument's name, its kind, and its vocabularies with what each hangs on."""

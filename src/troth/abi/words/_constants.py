@@ -55,6 +55,15 @@ def errnos(arch: str) -> dict[int, str]:
     return dict(select(source, "E* -EPOLL* -EFD_* -EMT_* -EWOULDBLOCK -EDEADLOCK")) if source else {}
 
 
+def errno_name(value: int, arch: str) -> str:
+    """Name an errno; one that the architecture lacks is given as the number it is.
+
+    >>> errno_name(38, "x86_64"), errno_name(4000, "x86_64")
+    ('ENOSYS', '4000')
+    """
+    return errnos(arch).get(value, str(value))
+
+
 def select(arch: str, pattern: str) -> list[tuple[int, str]]:
     """The names of a pattern with their values, the first of each value only."""
     taken: dict[int, str] = {}

@@ -66,9 +66,10 @@ HANDED_OVER: Final = (
 # What a function that waits for a lock calls: any function may, and each build inlines it elsewhere. It counts as the
 # own call of those whose purpose it is.
 LOCKS: Final = names("futex futex_time64")
-LOCKING: Final = tuple(
-    "pthread_* __pthread_* sem_* mtx_* cnd_* thrd_* call_once syscall __lll_* __lock* __wait* __futex*".split()
-)
+LOCKING: Final = (
+    "pthread_*", "__pthread_*", "sem_*", "mtx_*", "cnd_*", "thrd_*", "call_once", "syscall", "__lll_*", "__lock*",
+    "__wait*", "__futex*",
+)  # fmt: skip
 
 GROUPS: Final = (
     group("malloc", "Allocate memory.",

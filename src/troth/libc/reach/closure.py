@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
     from troth.libc.reach.graph import Graph
 
-__all__ = ["CLASSES", "Reached", "Step", "reached", "why"]
+__all__ = ["CLASSES", "PRIVATE", "Reached", "Step", "reached", "why"]
 
 CLASSES: Final = ("own", "ordinary", "failure", "cancel", "child")
+PRIVATE: Final = "GLIBC_PRIVATE"  # the version of what only the libc's own files may call
+_THIN: Final = 4  # calls: a function with more of them does something of its own
 _ORDINARY: Final = frozenset((CALL, NAMED, DATA, SHARED))
 _GROUP_NAMES: Final = tuple(row[0] for row in known.GROUPS)
 
@@ -50,8 +52,8 @@ class Reached(Value):
         return f"{self.name}@{self.version}" if self.version else self.name
 
 
-def reached(graph: Graph) -> tuple[Reached, ...]:
-    """What each export of the first file's libc, and each of the `starts`, can call."""
+def reached(graph: Graph) -> tuple[tuple[Reached, int], ...]:
+    """What each export, and each of the `starts`, can call; with the number of the file that it is in."""
     return _Closures(graph).all()
 
 
@@ -68,7 +70,7 @@ class _Closures:
             for name in names:
                 self._base[node] |= self._group_bits[name]
 
-    def all(self) -> tuple[Reached, ...]:
+    def all(self) -> tuple[tuple[Reached, int], ...]:
         graph = self._graph
         failing, cancelling = graph.failing, graph.cancelling
         both = failing | cancelling
@@ -78,11 +80,11 @@ class _Closures:
         child = self._closed(_ORDINARY | {CHILD}, both)
         own = self._own()
         found = []
-        roots: list[tuple[str, str, bool, tuple[int, ...]]] = [
-            (export.name, export.version, export.default, (export.node,)) for export in graph.exports
+        roots: list[tuple[str, str, bool, tuple[int, ...], int]] = [
+            (export.name, export.version, export.default, (export.node,), export.file) for export in graph.exports
         ]
-        roots += [(name, "", True, nodes) for name, nodes in graph.starts.items() if nodes]
-        for name, version, default, nodes in roots:
+        roots += [(name, "", True, nodes, 0) for name, nodes in graph.starts.items() if nodes]
+        for name, version, default, nodes, file in roots:
             bits = dict.fromkeys(CLASSES, 0)
             for node in nodes:
                 # Who asks about abort or pthread_exit asks about just what others leave out.
@@ -97,7 +99,8 @@ class _Closures:
                 groups += ("locks",)
             for extra in ("failure", "cancel", "child"):
                 bits[extra] &= ~bits["ordinary"]
-            found.append(Reached(name, version, default, {one: self._names(bits[one]) for one in CLASSES}, groups))
+            calls = {one: self._names(bits[one]) for one in CLASSES}
+            found.append((Reached(name, version, default, calls, groups), file))
         return tuple(found)
 
     def _names(self, bits: int) -> frozenset[str]:
@@ -116,20 +119,28 @@ class _Closures:
         return closed(leads, self._base)
 
     def _own(self) -> Callable[[int, str], int]:
-        """A function's own calls: by direct calls alone, and not through a group that it is not part of."""
+        """A function's own calls: by direct calls alone, and through no group that it is not part of.
+
+        Nor through another function that programs call, unless that is thin: `opendir` opens, by way of `open`; that
+        `qsort` asks `sysconf` for the memory is told of `sysconf`.
+        """
         graph = self._graph
         without = graph.failing | graph.cancelling
+        public = {export.node for export in graph.exports if export.version != PRIVATE}
         by_groups: dict[frozenset[str], list[int]] = {}
 
         def own(node: int, name: str) -> int:
             mine = graph.groups.get(node, frozenset())
             if mine not in by_groups:
-                foreign = {other for other, names in graph.groups.items() if names.isdisjoint(mine)}
+                foreign = {other for other, names in graph.groups.items() if names.isdisjoint(mine)} | without
                 leads = [
-                    [to for to, kind in leads.items() if kind == CALL and to not in without and to not in foreign]
-                    for leads in graph.leads
+                    [to for to, kind in leads.items() if kind == CALL and to not in foreign] for leads in graph.leads
                 ]
-                by_groups[mine] = closed(leads, self._base)
+                wide = closed(leads, self._base)
+                calls = self._all_calls & ~self._locks
+                thick = {other for other in public if (wide[other] & calls).bit_count() > _THIN}
+                thin_leads = [[to for to in some if to not in thick] for some in leads]
+                by_groups[mine] = closed(thin_leads, self._base)
             bits = by_groups[mine][node]
             return bits if known.is_locking(name) else bits & ~self._locks
 

@@ -44,8 +44,8 @@ class Origin(Value):
     """What facts were read from.
 
     `package` is the name and version of a distribution's package with `sha256` of its file, empty for files that came
-    without. `files` maps the names of the files, the libc's first, to their build-ids. `sites` is how many places enter the kernel, and
-    `open_sites` those of which the call is not known.
+    without. `files` maps the names of the files, the libc's first, to their build-ids. `sites` is how many places enter
+    the kernel, and `open_sites` those of which the call is not known.
     """
 
     __slots__ = ("build", "arch", "package", "sha256", "files", "sites", "open_sites")

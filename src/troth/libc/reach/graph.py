@@ -30,6 +30,12 @@ __all__ = ["CALL", "CHILD", "DATA", "KINDS", "NAMED", "Export", "File", "Graph",
 
 # How one function leads to another. The order is that of certainty.
 KINDS: Final = ("calls", "names", "uses a table with", "starts a child in", "is given, by whoever opened the file,")
+# Where libc's syscall() takes its number from, for files whose libc is not among them.
+_FIRST_ARGUMENT: Final[dict[str, frozenset[tuple[str, int, int]]]] = {
+    "x86_64": frozenset((("given", 7, 0),)),
+    "i386": frozenset((("stack", 0, 4),)),
+    "aarch64": frozenset((("given", 0, 0),)),
+}
 CALL, NAMED, DATA, CHILD, SHARED = range(len(KINDS))
 
 
@@ -104,13 +110,13 @@ class _Builder:
         self._call_names = call_names(arch)
         self._making = [number for name, number in numbers(arch).items() if name in known.MAKING]
         self._files: list[File] = []
-        imported: dict[str, frozenset[tuple[str, int, int]]] = {}
+        imported = {"syscall": _FIRST_ARGUMENT[arch]} if arch in _FIRST_ARGUMENT else {}
         for name, elf in elves:
             self._files.append(self._read(name, elf, library, imported))
             file = self._files[-1]
             for start, parameters in file.sites.wrappers.items():
                 if file.code.names.get(start) in file.code.exports:
-                    imported.setdefault(file.code.names[start], parameters)
+                    imported[file.code.names[start]] = parameters
         self._nodes: dict[tuple[int, int], int] = {}
         for index, file in enumerate(self._files):
             self._add_nodes(index, file)

@@ -1,0 +1,300 @@
+"""Run programs under each libc, behind what each method makes of what it can know under the oldest.
+
+A program survives when its status, its output and the files it leaves are those of the same program under the same libc
+without a filter. What fails is tried once more, since one run can differ from another; which calls are to blame is then
+asked by watching, and tried by allowing them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import functools
+import os
+import platform
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+from matrix import inside, roots, test_libcs
+from matrix.libc_programs import FILES
+from matrix.roots import Libc
+from matrix.test_libcs import Cell
+
+import troth
+from bench.harness import progress
+from bench.survival.methods import ARCH, METHODS, Method, widened
+from bench.survival.mixed import mix
+from bench.survival.outcomes import Failure, Line, Outcomes, ordered
+from bench.survival.watch import everything, installed, watch
+from tools import debroot
+from troth.abi.seccomp import ACTION_MASK, RET_ERRNO
+from troth.policy import Policy
+
+TRIES = 2
+QUIET_RUNS = 3  # after so many runs without a call that is new, what was seen counts as all
+MOST_RUNS = 15
+MOST_CALLS = 100  # that may be missing from a filter before its mending is given up
+
+_KILLED = 128 + 31  # SIGSYS
+_SAID = re.compile(r"\[\d+\]: (\w+)\(.*\): (?:needs promise|no promise)")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The programs of one kind of libc, as cells of the matrix: late and early ones, by name; files and places."""
+
+    name: str
+    places: Mapping[Libc, Path]
+    late: Mapping[str, Cell]
+    early: Mapping[str, Cell]
+    files: Mapping[str, str | bytes]
+
+    @property
+    def oldest(self) -> Libc:
+        """The libc that filters are made with."""
+        return next(iter(self.places))
+
+
+def glibc(libcs: Sequence[Libc] = roots.GLIBCS, names: Iterable[str] | None = None) -> Setup:
+    """Each suite's own builds, with the promises that they need under the oldest glibc.
+
+    Raises:
+        FetchError: a root cannot be made.
+    """
+    late, early = (
+        _named(test_libcs.cells_of(libcs[0], missing=False, early=how, nobody=True), names) for how in (False, True)
+    )
+    places = {libc: roots.root_of(libc, test_libcs.packages_of(libc)) for libc in libcs}
+    return Setup("glibc", places, late, early, FILES)
+
+
+def glibc_alone(scratch: Path, names: Iterable[str] | None = None) -> Setup:
+    """The oldest suite's builds with nothing but the C library of the later ones; the roots are made in `scratch`.
+
+    Raises:
+        FetchError: a root cannot be made.
+    """
+    setup = glibc(roots.GLIBCS[:1], names)
+    base = setup.places[setup.oldest]
+    found = dict(setup.places)
+    for libc in roots.GLIBCS[1:]:
+        package = "libc6/experimental" if libc.suites == ("experimental",) else "libc6"
+        (deb,) = debroot.Archive.first(libc.suites, libc.arch).fetch([package], exact=True)
+        found[libc] = scratch / str(libc)
+        mix(base, deb, found[libc])
+    return dataclasses.replace(setup, name="glibc alone", places=found)
+
+
+def musl() -> Setup:
+    """Our own programs and busybox, built once for the oldest musl.
+
+    Raises:
+        FetchError: a root cannot be made.
+    """
+    late, early = (
+        [*test_libcs.musl_cells(missing=False, early=how), *test_libcs.busybox_cells(missing=False, early=how)]
+        for how in (False, True)
+    )
+    files = {**test_libcs.musl_files(), **test_libcs.busybox_files()}
+    return Setup("musl", {libc: roots.root_of(libc, ()) for libc in roots.MUSLS}, _named(late), _named(early), files)
+
+
+def _named(cells: Iterable[Cell], names: Iterable[str] | None = None) -> dict[str, Cell]:
+    wanted = None if names is None else set(names)
+    return {cell.name: cell for cell in cells if wanted is None or cell.name in wanted}
+
+
+class Subject:
+    """One program under the libcs of a set-up: runs it, unconfined, behind a filter or by `troth run`."""
+
+    def __init__(self, setup: Setup, name: str) -> None:
+        self._setup = setup
+        self.name = name
+        self._plain: dict[Libc, inside.Result] = {}
+
+    def _run(
+        self,
+        libc: Libc,
+        confine: Callable[[], None] | None = None,
+        *,
+        cell: Cell | None = None,
+    ) -> inside.Result:
+        program = cell or self._setup.late[self.name]
+        return inside.run(
+            program.argv,
+            self._setup.places[libc],
+            files=self._setup.files,
+            troth=cell.arguments if cell else None,
+            nobody=program.nobody,
+            keys=program.keys,
+            request=program.request,
+            confine=confine,
+        )
+
+    def plain(self, libc: Libc) -> inside.Result:
+        """What it does unconfined."""
+        if libc not in self._plain:
+            self._plain[libc] = self._run(libc)
+        return self._plain[libc]
+
+    def does_something(self, libc: Libc) -> bool:
+        """Whether there is anything to compare with."""
+        done = self.plain(libc)
+        return done.status <= 1 and (bool(done.out) or done.files != inside.left(self._setup.files))
+
+    def _same(self, libc: Libc, done: inside.Result) -> bool:
+        plain = self.plain(libc)
+        return (done.status, done.out, done.files) == (plain.status, plain.out, plain.files)
+
+    def calls(self) -> frozenset[str]:
+        """The calls that it makes under the oldest libc: of as many runs as it takes until nothing new comes."""
+        found: set[str] = set()
+        quiet = 0
+        for _ in range(MOST_RUNS):
+            _, made = watch(everything(ARCH), lambda confine: self._run(self._setup.oldest, confine))
+            new = {refused.call for refused in made} - found
+            found |= new
+            quiet = 0 if new else quiet + 1
+            if quiet == QUIET_RUNS:
+                break
+        return frozenset(found)
+
+    def behind(self, policy: Policy, libc: Libc) -> inside.Result | None:
+        """What it does differently behind a policy, None when it works; it has more than one try."""
+        confine = installed(policy)
+        return self._tried(libc, lambda: self._run(libc, confine))
+
+    def pledged(self, method: Method, libc: Libc) -> inside.Result | None:
+        """What it does differently under `troth run`, None when it works; it has more than one try."""
+        cell = (self._setup.early if method.early else self._setup.late)[self.name]
+        as_of = method.as_of.format(libc=self._setup.oldest)
+        cell = cell._replace(as_of=as_of, veil=cell.veil if method.veiled else ())
+        return self._tried(libc, lambda: self._run(libc, cell=cell))
+
+    def _tried(self, libc: Libc, once: Callable[[], inside.Result]) -> inside.Result | None:
+        for _ in range(TRIES):
+            done = once()
+            if self._same(libc, done):
+                return None
+        return done
+
+    def refused(self, policy: Policy, libc: Libc) -> tuple[str, ...]:
+        """The calls that a policy refuses to it, in the order in which they came."""
+        _, found = watch(policy, lambda confine: self._run(libc, confine))
+        return tuple(dict.fromkeys(refused.call for refused in found))
+
+    def blame(self, method: Method, policy: Policy, libc: Libc) -> Failure:
+        """Say why it fails behind a policy: the calls that were not refused to it under the oldest libc.
+
+        They are allowed until it works, since one refusal can hide the next. Where refused calls fail and do not kill,
+        only those are kept that it does not work without.
+        """
+        kills = policy.unknown & ACTION_MASK != RET_ERRNO
+        before = self.refused(policy, self._setup.oldest) if libc != self._setup.oldest else ()
+        calls: list[str] = []
+        mended = False
+        while not mended and len(calls) < MOST_CALLS:
+            now = [call for call in self.refused(widened(policy, calls), libc) if call not in calls]
+            new = [call for call in now if call not in before] or now
+            if not new:
+                break
+            calls += new
+            mended = self.behind(widened(policy, calls), libc) is None
+        if mended and not kills:
+            calls = self._needed(policy, calls, libc)
+        return Failure(method.key, str(libc), self.name, "killed" if kills else "differs", tuple(calls), mended)
+
+    def _needed(self, policy: Policy, calls: list[str], libc: Libc) -> list[str]:
+        """Of calls that a policy lacks, those without which the program does not work."""
+        needed = calls
+        for call in calls:
+            fewer = [other for other in needed if other != call]
+            if self._same(libc, self._run(libc, installed(widened(policy, fewer)))):
+                needed = fewer
+        return needed
+
+
+class Tried(NamedTuple):
+    """What came of one program: the calls that it was seen to make, and what failed; or where it cannot be compared."""
+
+    calls: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    absent: str = ""
+
+
+def try_program(name: str, *, setup: Setup, methods: Sequence[Method]) -> Tried:
+    """Run one program by all methods under all libcs."""
+    subject = Subject(setup, name)
+    for libc in setup.places:
+        if not subject.does_something(libc):
+            return Tried(absent=str(libc))
+    calls = subject.calls()
+    failures: list[Failure] = []
+    for method in methods:
+        policy = method.policy(calls) if method.policy else None
+        for libc in setup.places:
+            done = subject.behind(policy, libc) if policy else subject.pledged(method, libc)
+            if done is None:
+                continue
+            failures.append(subject.blame(method, policy, libc) if policy else _said(method, libc, name, done))
+            if libc == setup.oldest:  # there is nothing to survive
+                break
+    return Tried(tuple(sorted(calls)), tuple(failures))
+
+
+def _said(method: Method, libc: Libc, name: str, done: inside.Result) -> Failure:
+    """What `troth run` says that it stopped a program for."""
+    calls = tuple(dict.fromkeys(_SAID.findall(done.err)))
+    how = "killed" if calls or done.status == _KILLED else "differs"
+    return Failure(method.key, str(libc), name, how, calls)
+
+
+def run(setup: Setup, methods: Sequence[Method] = METHODS) -> Line:
+    """Run all programs of a set-up, two at a time."""
+    found: dict[str, Tried] = {}
+    with ProcessPoolExecutor(min(2, os.cpu_count() or 1), mp_context=get_context("fork")) as pool:
+        work = functools.partial(try_program, setup=setup, methods=methods)
+        for name, tried in zip(setup.late, pool.map(work, setup.late), strict=True):
+            progress(f"{setup.name}: {len(found) + 1} of {len(setup.late)} ({name})")
+            found[name] = tried
+    progress("")
+    libcs = tuple(map(str, setup.places))
+    compared = {name: tried for name, tried in found.items() if not tried.absent}
+    return Line(
+        setup.name,
+        libcs,
+        tuple(compared),
+        {name: tried.calls for name, tried in compared.items()},
+        ordered(
+            (failure for tried in compared.values() for failure in tried.failures),
+            [method.key for method in methods],
+            libcs,
+        ),
+        {name: tried.absent for name, tried in found.items() if tried.absent},
+    )
+
+
+def run_all() -> Outcomes:
+    """The whole experiment.
+
+    Raises:
+        FetchError: a root cannot be made.
+    """
+    about = {
+        "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
+        "troth": troth.__version__,
+        "linux": platform.release().partition("-")[0],
+        "python": platform.python_version(),
+    }
+    lines = [run(glibc())]
+    (debroot.cache_directory() / "mixed").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=debroot.cache_directory() / "mixed") as scratch:
+        lines.append(run(glibc_alone(Path(scratch))))
+    lines.append(run(musl()))
+    return Outcomes(about, tuple(lines))
