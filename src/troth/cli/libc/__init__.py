@@ -11,6 +11,8 @@ _VERBS = {
     "list": ("troth.cli.libc.list", "list_"),
     "fetch": ("troth.cli.libc.fetch", "fetch"),
     "probe": ("troth.cli.libc.probe", "probe"),
+    "show": ("troth.cli.libc.show", "show"),
+    "diff": ("troth.cli.libc.diff", "diff"),
 }
 
 

@@ -6,6 +6,7 @@ judged in turn. A call that the filter allows and the kernel does not have is re
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from troth import abi
@@ -60,7 +61,7 @@ class Judge:
         self.big_endian = big_endian
         self.as_policy: Policy | None = None  # what `mend` made of a program
         self._answers: dict[Call, int] = {}
-        self._since = {row[1]: version_key(row[2]) for row in abi.table(system.arch)}
+        self._since = _since(system.arch)
         self._linux = version_key(system.linux)
         self._errnos = {flags.value(name, system.arch): name for name in ("ENOSYS", "EPERM", "EACCES")}
 
@@ -113,6 +114,12 @@ class Judge:
         return Harm(call, raw, effect, outcome, result or errno, fallback, also)
 
 
+@lru_cache(maxsize=16)
+def _since(arch: str) -> dict[str, tuple[int, ...]]:
+    """The kernel that brought each call of an architecture."""
+    return {row[1]: version_key(row[2]) for row in abi.table(arch)}
+
+
 def _outcome(doing: Doing, call: Seen, errno: str) -> tuple[str, str, tuple[Seen, ...]]:
     """What a function does when a call is answered an errno: as it was seen, as is recorded, or it fails.
 
@@ -123,7 +130,9 @@ def _outcome(doing: Doing, call: Seen, errno: str) -> tuple[str, str, tuple[Seen
         refusal = doing.case.refused(call, errno)
         if refusal is not None:
             worse = refusal.outcome == "other" and row is not None and row.outcome in ("fails", "aborts", "hangs")
-            return row.outcome if row is not None and worse else refusal.outcome, refusal.result, refusal.calls
+            if row is not None and worse:
+                return row.outcome, errno, refusal.calls
+            return refusal.outcome, refusal.result, refusal.calls
     return ("fails", errno, ()) if row is None else (row.outcome, "", then(row, call))
 
 
@@ -135,6 +144,14 @@ def lets_through(raw: int) -> bool:
 def is_asked(raw: int) -> bool:
     """Whether somebody else decides about the call."""
     return raw & ACTION_MASK in _ASKED
+
+
+def weight(harm: Harm) -> int:
+    """How bad a refusal is; that a process is killed is worse than that a function fails."""
+    last = harm
+    while last.also is not None:
+        last = last.also
+    return 2 * ORDER.index(harm.effect) + (harm.effect == BREAKS and last.outcome in ("dead", "aborts", "hangs"))
 
 
 def worst(harms: Iterable[Harm]) -> str:

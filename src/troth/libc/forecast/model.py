@@ -10,14 +10,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from troth.families import resolve
-from troth.libc.forecast.recorded import EVERY, current, on_arch, same_use, state_of
+from troth.libc.forecast.moving import moved
+from troth.libc.forecast.recorded import EVERY, current, on_arch, same_use
 from troth.libc.forecast.systems import LIBCS, releases
-from troth.libc.forecast.tables import states, version_key
 from troth.libc.probe.facts import Case, Seen, builds, probe_facts
 
 if TYPE_CHECKING:
-    from troth.families import Resolved
     from troth.libc.forecast.systems import System
     from troth.libc.forecast.tables import Name, State
 
@@ -122,87 +120,3 @@ def nearest_build(maker: str, version: str, arch: str) -> tuple[str, str] | None
         return (on != arch, abs(away), away > 0)
 
     return min(known, key=far)
-
-
-def moved(case: Case, maker: str, old: tuple[str, str], new: tuple[str, str]) -> tuple[tuple[Seen, ...], list[State]]:
-    """The calls of a case in another version and on another architecture: those that are recorded to differ, replaced.
-
-    Gives the calls, and the states that say so.
-    """
-    calls = list(case.calls)
-    changes: list[State] = []
-    function, variant = case.function, case.variant
-    exact: list[tuple[State | None, State | None]] = []  # topics of this variant, of the plain function, of every one
-    plain: list[tuple[State | None, State | None]] = []
-    common: list[tuple[State | None, State | None]] = []
-    for topic in _topics(maker):
-        names = topic[0].functions
-        wanted = exact if (function, variant) in names else plain if (function, "") in names else None
-        wanted = common if wanted is None and EVERY in names else wanted
-        if wanted is not None:
-            then = state_of(topic, version_key(old[0]), old[1])
-            wanted.append((then, state_of(topic, version_key(new[0]), new[1])))
-    own = exact or plain
-    spoken_of = {call.name for pair in own for state in pair if state for call in state.calls}
-    for before, after in (*own, *common):
-        if before is after or (before and after and before.calls == after.calls):
-            continue
-        gone, come = _difference(before, after)
-        at = [place for place, call in enumerate(calls) if any(same_use(call, other) for other in gone)]
-        if gone and not at:
-            continue
-        if (before, after) in common and (not at or any(calls[place].name in spoken_of for place in at)):
-            continue
-        fresh = [call for call in come if not any(same_use(call, other) for other in calls)]
-        if not at and not fresh:
-            continue
-        for call in fresh:
-            source = next((calls[place] for place in at if _family(calls[place]) == _family(call)), None)
-            if source is not None:
-                fresh[fresh.index(call)] = _with_roles(call, source)
-        place = at[0] if at else len(calls)
-        calls[place:place] = fresh
-        taken = {id(calls[p + len(fresh)]) for p in at}
-        calls = [call for call in calls if id(call) not in taken]
-        changes += [state for state in (after or before,) if state is not None]
-    return tuple(dict.fromkeys(calls)), changes
-
-
-def _difference(before: State | None, after: State | None) -> tuple[list[Seen], list[Seen]]:
-    old, new = (state.calls if state else () for state in (before, after))
-    gone = [call for call in old if not any(same_use(call, other) for other in new)]
-    come = [call for call in new if not any(same_use(call, other) for other in old)]
-    return gone, come
-
-
-@lru_cache(maxsize=16)
-def _topics(maker: str) -> tuple[tuple[State, ...], ...]:
-    return tuple(topic for topic in states() if topic[0].maker == maker)
-
-
-@lru_cache(maxsize=8)
-def members(arch: str) -> dict[str, tuple[str, Resolved]]:
-    """The family and the roles of every call of an architecture that is in a family."""
-    return {member.name: (family, member) for family, some in resolve(arch).items() for member in some}
-
-
-def _family(call: Seen) -> str:
-    for arch in ("x86_64", "i386", "aarch64"):
-        if call.name in members(arch):
-            return members(arch)[call.name][0]
-    return call.name
-
-
-def _with_roles(call: Seen, like: Seen) -> Seen:
-    """A call with the arguments of another one of its family, each in its role."""
-    for arch in ("x86_64", "i386", "aarch64"):
-        known = members(arch)
-        if call.name in known and like.name in known:
-            mine, other = known[call.name][1].roles, known[like.name][1].roles
-            args = list(call.args)
-            for role, place in mine.items():
-                if role in other and other[role] < len(like.args):
-                    args += ["*"] * (place + 1 - len(args))
-                    args[place] = like.args[other[role]]
-            return Seen(call.name, tuple(args))
-    return call

@@ -74,6 +74,7 @@ class ReadError(ParseError):
     """A row of the recorded facts that says nothing."""
 
 
+@lru_cache(maxsize=2048)
 def version_key(version: str) -> tuple[int, ...]:
     """Order versions of anything: 2.6 < 2.6.11 < 6.9 < 6.10, and 1.1.1 < 1.1.1d.
 
