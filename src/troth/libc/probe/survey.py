@@ -17,8 +17,10 @@ from troth.libc.probe.facts import ERRNOS, Case, Refusal, Seen
 from troth.libc.probe.session import NOTHING, Entry, Run, Session
 
 _CHUNK = 24  # cases to a box: few enough that the processors are done at about the same time
-_LIMIT_S = 0.5  # for one run; a libc's own waits in the cases take milliseconds
-_PATIENT_S = 2.5  # before it is said to hang
+_LIMIT_S = 0.3  # without a call; a libc's own waits in the cases take milliseconds, save that for a name server
+_PATIENT_S = 1.5  # before it is said to hang
+_SETTLE_S = 0.15  # without a call, for what a case has started
+_LOOSE_S = 0.03  # the same where it does not end anyway: threads that wait for more work
 _TRIES = 7
 
 Progress = Callable[[int, int], None]
@@ -81,6 +83,7 @@ class _Study:
         self._session = session
         self._entry = entry
         self._hung: set[str] = set()
+        self._settle = _SETTLE_S
         self._errnos = {name: abi.words.constant(name, arch) for name in ERRNOS}
 
     def case(self) -> Case | None:
@@ -89,6 +92,7 @@ class _Study:
         if base.absent:
             return None
         self._base = base
+        self._settle = _LOOSE_S if base.loose else _SETTLE_S
         every = base.own + base.elsewhere
         self._usual = frozenset(every)
         refusals: list[Refusal] = []
@@ -116,9 +120,9 @@ class _Study:
         base = self._base
         new = tuple(seen for seen in run.own + run.elsewhere if seen not in self._usual)
         if base.elsewhere:
-            new = tuple(seen for seen in new if seen.name != "futex")  # tasks that race wait, or need not
+            new = tuple(seen for seen in new if not _is_luck(seen))
         if run.result == "hangs" or (run.loose and not base.loose):
-            outcome, result = "hangs", ""
+            outcome, result, new = "hangs", "", ()
         elif run.result == base.result:
             outcome, result = "same", ""
         elif run.ended:
@@ -136,11 +140,11 @@ class _Study:
         """
         steady: dict[tuple[str, bool], list[Run]] = {}
         for _ in range(_TRIES):
-            run = self._session.run(self._entry.number, refuse, _LIMIT_S)
+            run = self._session.run(self._entry.number, refuse, limit=_LIMIT_S, settle=self._settle)
             if run.result == "hangs":
                 # Where it was waited for in vain with another errno, it is not waited for again.
                 if call not in self._hung:
-                    run = self._session.run(self._entry.number, refuse, _PATIENT_S)
+                    run = self._session.run(self._entry.number, refuse, limit=_PATIENT_S, settle=self._settle)
                 if run.result == "hangs":
                     self._hung.add(call)
                     return run
@@ -166,7 +170,14 @@ def _just(one: Seen) -> Callable[[Seen], bool]:
 def _common(runs: Sequence[Run]) -> Run:
     first = runs[0]
     every = set(first.own + first.elsewhere).intersection(*(run.own + run.elsewhere for run in runs[1:]))
+    if first.elsewhere:
+        every = {call for call in every if not _is_luck(call)}
     return first._replace(
         own=tuple(call for call in first.own if call in every),
         elsewhere=tuple(call for call in first.elsewhere if call in every),
     )
+
+
+def _is_luck(call: Seen) -> bool:
+    """Whether it is the wait for a lock, or its end, that one task is spared when it comes later than another."""
+    return call.name.startswith("futex") and call.args[1].split("|")[0] in ("FUTEX_WAIT", "FUTEX_WAKE")
