@@ -23,37 +23,38 @@ _THREAD_START: Final = "thread-start"  # the group of functions that can start a
 
 
 class Explained(NamedTuple):
-    """Misses that are understood: patterns of builds and of functions, calls, and why."""
+    """Misses that are understood: patterns of builds and of functions, calls, and why.
+
+    `fault` says whose fault it is, `reach` or `probe`; empty when no code of the function makes the call.
+    """
 
     builds: str
     functions: str
     calls: frozenset[str]
+    fault: str
     why: str
 
 
-def _row(builds: str, functions: str, calls: str, why: str) -> Explained:
-    return Explained(builds, functions, frozenset(calls.split()), why)
+def _row(builds: str, functions: str, calls: str, fault: str, why: str) -> Explained:
+    return Explained(builds, functions, frozenset(calls.split()), fault, why)
 
 
 EXPLAINED: Final = (
-    _row("*", "*", "rt_sigreturn", "the kernel returns to it from a handler; no function calls it"),
-    _row("*", "syscall", "getpid", "the number is the caller's"),
-    _row(
-        "*",
-        "kill killpg tgkill raise sigqueue pause select sigsuspend sleep swapcontext",
-        "rt_sigaction",
-        "a refused rt_sigreturn returns into whatever function follows it in memory",
-    ),
-)
+    _row("*", "*", "rt_sigreturn", "", "the kernel returns to it from a handler; no function calls it"),
+    _row("*", "syscall", "getpid", "", "the number is the caller's"),
+    _row("*", "kill killpg tgkill raise sigqueue pause select sigsuspend sleep", "rt_sigaction", "",
+         "a refused rt_sigreturn returns into whatever function follows it in memory"),
+)  # fmt: skip
 
 
 class Miss(NamedTuple):
-    """A call that was seen and is not within reach; `why` is empty when nobody knows."""
+    """A call that was seen and is not within reach; `why` is empty when nobody knows, `fault` as for `Explained`."""
 
     function: str
     variant: str
     call: str
     why: str
+    fault: str
 
 
 class Checked(NamedTuple):
@@ -68,7 +69,7 @@ class Checked(NamedTuple):
     @property
     def recall(self) -> float:
         """The share of what was seen that is within reach; what no function calls is not held against either."""
-        return 1.0 - sum(not miss.why for miss in self.misses) / max(self.pairs, 1)
+        return 1.0 - sum(bool(miss.fault) or not miss.why for miss in self.misses) / max(self.pairs, 1)
 
 
 def crosscheck(probed: ProbeFacts, reached: ReachFacts) -> Checked:
@@ -91,7 +92,9 @@ def crosscheck(probed: ProbeFacts, reached: ReachFacts) -> Checked:
         for call in _calls(case):
             pairs += 1
             if call not in within:
-                misses.append(Miss(case.function, case.variant, call, _why(probed.build, case.function, call)))
+                row = next((row for row in EXPLAINED if explains(row, probed.build, case.function, call)), None)
+                why, fault = (row.why, row.fault) if row else ("", "")
+                misses.append(Miss(case.function, case.variant, call, why, fault))
     return Checked(probed.build, probed.arch, pairs, tuple(misses), tuple(unknown))
 
 
@@ -105,12 +108,10 @@ def _all(function: Reached) -> frozenset[str]:
     return frozenset().union(*function.calls.values())
 
 
-def _why(build: str, function: str, call: str) -> str:
-    for row in EXPLAINED:
-        if (
-            fnmatchcase(build, row.builds)
-            and any(fnmatchcase(function, one) for one in row.functions.split())
-            and call in row.calls
-        ):
-            return row.why
-    return ""
+def explains(row: Explained, build: str, function: str, call: str) -> bool:
+    """Whether a row is about a miss."""
+    return (
+        call in row.calls
+        and fnmatchcase(build, row.builds)
+        and any(fnmatchcase(function, pattern) for pattern in row.functions.split())
+    )

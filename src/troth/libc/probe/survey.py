@@ -6,17 +6,18 @@ Each run is made again, and only what stays the same is kept, so that the facts 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import get_context
-from typing import NamedTuple
+from multiprocessing.connection import Connection, wait
+from typing import NamedTuple, Self
 
 from troth import abi
+from troth.errors import RequestError
 from troth.libc.probe.box import Box
 from troth.libc.probe.facts import ERRNOS, Case, Refusal, Seen
 from troth.libc.probe.session import NOTHING, Entry, Run, Session
 
-_CHUNK = 24  # cases to a box: few enough that the processors are done at about the same time
+_CHUNK = 16  # cases at a time: few enough that the processors are done at about the same time
 _LIMIT_S = 0.3  # without a call; a libc's own waits in the cases take milliseconds, save that for a name server
 _PATIENT_S = 1.5  # before it is said to hang
 _SETTLE_S = 0.15  # without a call, for what a case has started
@@ -52,27 +53,94 @@ def survey(
     cases: dict[tuple[str, str], Case] = {}
     absent: set[str] = set()
     done = 0
-    with ProcessPoolExecutor(workers or os.cpu_count() or 1, mp_context=get_context("fork")) as pool:
-        futures = [pool.submit(_survey_some, box, arch, chunk) for chunk in chunks]
-        for future in as_completed(futures):
-            found, lacking = future.result()
+    with _Crew(box, arch, min(workers or os.cpu_count() or 1, len(chunks) or 1)) as crew:
+        for found, lacking in crew.each(chunks):
             cases |= {(case.function, case.variant): case for case in found}
             absent |= lacking
-            done += len(found)
+            done += len(found) + len(lacking)
             progress(done, len(todo))
     return Surveyed(cases, tuple(sorted(absent)))
 
 
-def _survey_some(box: Box, arch: str, some: Sequence[Entry]) -> tuple[list[Case], set[str]]:
+_Some = tuple[list[Case], set[str]]
+
+
+class _Crew:
+    """Processes that survey, each with a box of its own; they are asked by pipes, which needs no semaphores."""
+
+    def __init__(self, box: Box, arch: str, count: int) -> None:
+        fork = get_context("fork")
+        self._pipes: list[Connection] = []
+        self._workers = []
+        for _ in range(count):
+            ours, theirs = fork.Pipe()
+            self._pipes.append(ours)
+            worker = fork.Process(target=_work, args=(theirs, tuple(self._pipes), box, arch), daemon=True)
+            worker.start()
+            theirs.close()
+            self._workers.append(worker)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for pipe in self._pipes:
+            pipe.close()
+        for worker in self._workers:
+            worker.join()
+
+    def each(self, chunks: Sequence[Sequence[Entry]]) -> Iterator[_Some]:
+        """What each of the chunks came to, as it is done.
+
+        Raises:
+            RequestError: a worker could not make its box, or was killed.
+        """
+        left = list(reversed(chunks))
+        busy = 0
+        for pipe in self._pipes:
+            if left:
+                pipe.send(left.pop())
+                busy += 1
+        while busy:
+            for ready in wait(self._pipes):
+                pipe = next(one for one in self._pipes if one is ready)
+                try:
+                    answer = pipe.recv()
+                except EOFError:
+                    raise RequestError(
+                        "a process of the probe was killed", hint="look whether memory ran out"
+                    ) from None
+                if isinstance(answer, Exception):
+                    raise answer
+                if left:
+                    pipe.send(left.pop())
+                else:
+                    busy -= 1
+                yield answer
+
+
+def _work(pipe: Connection, others: Sequence[Connection], box: Box, arch: str) -> None:
+    for other in others:
+        other.close()  # the parent's ends, or nobody sees when it closes them
+    try:
+        with Session(box, arch) as session:
+            while True:
+                pipe.send(_survey_some(session, arch, pipe.recv()))
+    except (EOFError, BrokenPipeError):
+        pass  # nothing more to do, or nobody waits for it
+    except Exception as error:
+        pipe.send(error)
+
+
+def _survey_some(session: Session, arch: str, some: Sequence[Entry]) -> _Some:
     cases = []
     absent = set()
-    with Session(box, arch) as session:
-        for entry in some:
-            case = _Study(session, arch, entry).case()
-            if case is None:
-                absent.add(entry.function)
-            else:
-                cases.append(case)
+    for entry in some:
+        case = _Study(session, arch, entry).case()
+        if case is None:
+            absent.add(entry.function)
+        else:
+            cases.append(case)
     return cases, absent
 
 
