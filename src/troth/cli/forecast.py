@@ -41,7 +41,7 @@ SYSTEM_HELP = """\b
       aarch64               an architecture
       rust-1.40             a runtime with calls of its own: go, python, libuv, jvm ...
       no-vdso               a machine whose clocks need a system call
-    What is not said is as on this machine, or as in A.
+    What is not said is as on this machine, or as in A. `--from none` asks what does not work in B, whatever A was.
 
 """
 
@@ -51,7 +51,7 @@ SYSTEM_HELP = """\b
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=SYSTEM_HELP + FILTER_HELP,
 )
-@click.argument("filter_", metavar="FILTER")
+@click.argument("sources", metavar="FILTER...", nargs=-1, required=True)
 @click.option("--from", "old", metavar="A", help="What the filter works with now; by default this machine.")
 @click.option("--to", "new", metavar="B", required=True, help="What it is to work with.")
 @click.option(
@@ -66,7 +66,7 @@ SYSTEM_HELP = """\b
     "--format", "form", type=click.Choice(["text", "json", "sarif"]), default="text", help="The output; SARIF has all."
 )
 def forecast_command(
-    filter_: str,
+    sources: tuple[str, ...],
     old: str | None,
     new: str,
     programs: tuple[str, ...],
@@ -90,32 +90,39 @@ def forecast_command(
     the filter answers, and what the library does then. Exits with 1 when something breaks or slips through.
     """
     with Working("finding out what moves"):
-        before = system(old, arch).filled(running().replace(arch=arch or running().arch))
+        nothing = old == "none"
+        before = system("" if nothing else old, arch).filled(running().replace(arch=arch or running().arch))
         after = system(new, None).filled(before)
     if not before.libc and not after.libc:
         raise RequestError("this machine does not say which C library it has", hint="name one with `--from`")
     imports = imported(programs) if programs else None
-    filters = _filters(filter_, as_, before, after, caps, runtime)
-    with Working(f"judging {filters[0].origin}"):
-        found = forecast(
-            filters[0].meaning,
-            filters[1].meaning,
-            before,
-            after,
-            big_endian=(filters[0].big_endian, filters[1].big_endian),
-            imports=imports,
-        )
+    foretold = []
+    for source in sources:
+        filters = _filters(source, as_, before, after, caps, runtime)
+        with Working(f"judging {filters[0].origin}"):
+            found = forecast(
+                filters[0].meaning,
+                filters[1].meaning,
+                None if nothing else before,
+                after,
+                big_endian=(filters[0].big_endian, filters[1].big_endian),
+                imports=imports,
+            )
+        foretold.append((source, filters[0].origin, found))
     if form == "json":
-        click.echo(json.dumps(as_data(filter_, found), indent=2))
+        data = [as_data(source, found) for source, _, found in foretold]
+        click.echo(json.dumps(data[0] if len(data) == 1 else data, indent=2))
     elif form == "sarif":
         from troth import __version__
         from troth.libc.forecast.sarif import document
 
-        click.echo(json.dumps(document(found, artefact=filter_, version=__version__), indent=2))
+        told = [(source, found) for source, _, found in foretold]
+        click.echo(json.dumps(document(told, version=__version__), indent=2))
     else:
-        for line in text(filters[0].origin, found, everything=all_):
-            click.echo(line)
-    return BROKEN if found.breaks else 0
+        for place, (_, origin, found) in enumerate(foretold):
+            for line in (*([""] if place else []), *text(origin, found, everything=all_)):
+                click.echo(line)
+    return BROKEN if any(found.breaks for _, _, found in foretold) else 0
 
 
 def system(words: str | None, arch: str | None) -> System:
@@ -185,7 +192,7 @@ def _filters(
 
 def text(origin: str, found: Forecast, *, everything: bool) -> Iterable[str]:
     """The findings for people: what has the same cause stands together."""
-    yield f"{origin}: {found.old} -> {found.new}"
+    yield f"{origin}: {found.old or 'none'} -> {found.new}"
     groups: dict[tuple[str, ...], list[Finding]] = {}
     for finding in found.findings:
         if finding.effect != FALLS_BACK or everything:
@@ -203,8 +210,8 @@ def text(origin: str, found: Forecast, *, everything: bool) -> Iterable[str]:
         yield from _functions(some)
         fix = some[0].fix
         if fix is not None:
-            yield from wrapped("    fix: ", fix.words + ("" if fix.proved else " (no narrower change is known)"))
-        yield from wrapped("    evidence: ", ", ".join(dict.fromkeys(word for one in some for word in one.evidence)))
+            yield from wrapped("    fix: ", fix.words + ("" if fix.proved else " (nothing narrower is known)"))
+        yield from wrapped("    evidence: ", "; ".join(dict.fromkeys(word for one in some for word in one.evidence)))
     yield ""
     yield from _summary(found, shown=len(groups) > 0, everything=everything)
 
@@ -224,15 +231,16 @@ def _summary(found: Forecast, *, shown: bool, everything: bool) -> Iterable[str]
     if not shown:
         yield "nothing breaks"
     backs = sum(1 for finding in found.findings if finding.effect == FALLS_BACK)
+    before = "" if found.old is None else f", of which {found.refused_before} did not work before"
     hidden = f"; {backs} fall back and work (`--all` tells which)" if backs and not everything else ""
-    yield f"{found.judged} uses of functions judged, of which {found.refused_before} did not work before{hidden}"
+    yield f"{found.judged} uses of functions judged{before}{hidden}"
 
 
 def as_data(filter_: str, found: Forecast) -> dict[str, object]:
     """The findings as plain data."""
     return {
         "filter": filter_,
-        "from": str(found.old),
+        "from": str(found.old or "none"),
         "to": str(found.new),
         "judged": found.judged,
         "refused_before": found.refused_before,

@@ -15,14 +15,13 @@ from troth.bpf.program import Call
 from troth.families import resolve
 from troth.libc.forecast.judge import lets_through
 from troth.libc.forecast.moving import members
-from troth.libc.forecast.tables import version_key
 from troth.policy.callset import CallSet
 from troth.policy.expr import ALWAYS
 from troth.proof import always, never
 from troth.proof.question import replayed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from troth.families import Resolved
     from troth.libc.forecast.judge import Judge
@@ -72,18 +71,17 @@ def _sometimes(judge: Judge, name: str, *, through: bool) -> Call | None:
     return result.witness.call if result.witness is not None else None
 
 
-def new_ways(before: Judge, after: Judge) -> Iterable[tuple[str, str, str, int]]:
-    """Calls that came with the new kernel and do, let through, what the filter refuses in an older call of the family.
+def new_ways(before: Judge, after: Judge, fresh: Collection[str]) -> Iterable[tuple[str, str, str, int]]:
+    """New calls that do, let through, what the filter refuses in an older call of the family.
 
-    Gives the call, the older one that is refused, an example of the new one in words, and the older one's answer.
+    New are those that only the new kernel has, and `fresh`, those that only the new libc makes. Gives the call, the
+    older one that is refused, an example of the new one in words, and the older one's answer.
     """
-    if not before.system.linux or version_key(before.system.linux) >= version_key(after.system.linux):
-        return
     arch = after.system.arch
     for family in resolve(arch).values():
-        fresh = [one for one in family if after.has(one.name) and not before.has(one.name)]
-        known = [one for one in family if before.has(one.name)]
-        for one in fresh:
+        new = [one for one in family if after.has(one.name) and (one.name in fresh or not before.has(one.name))]
+        known = [one for one in family if one not in new and before.has(one.name)]
+        for one in new:
             for other in known:
                 found = _shown(after, one, other)
                 if found is not None:

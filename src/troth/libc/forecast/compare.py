@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from troth._value import Value
 from troth.abi import words
 from troth.libc.forecast import bypass, mend
-from troth.libc.forecast.judge import BREAKS, FALLS_BACK, ORDER, Judge, worst
+from troth.libc.forecast.judge import BREAKS, FALLS_BACK, ORDER, Judge, weight, worst
 from troth.libc.forecast.model import LIBC, Doing, Key, doings
 from troth.libc.forecast.moving import members
 from troth.libc.forecast.systems import between
@@ -76,9 +76,12 @@ class Finding(Value):
 
 
 class Forecast(NamedTuple):
-    """What was found: `judged` functions in all, `refused_before` of which did not work before either."""
+    """What was found: `judged` functions in all, `refused_before` of which did not work before either.
 
-    old: System
+    `old` is None where the new system was judged by itself.
+    """
+
+    old: System | None
     new: System
     findings: tuple[Finding, ...]
     judged: int
@@ -93,7 +96,7 @@ class Forecast(NamedTuple):
 def forecast(
     old_filter: Meaning,
     new_filter: Meaning,
-    old: System,
+    old: System | None,
     new: System,
     *,
     big_endian: tuple[bool, bool] = (False, False),
@@ -101,17 +104,13 @@ def forecast(
 ) -> Forecast:
     """Say what breaks under a filter when a system becomes another one.
 
-    The two filters are the same one as it is installed on each system. With `imports`, names of functions, only those
+    The two filters are the same one as it is installed on each system. Without an old system, everything that does not
+    work on the new one is a finding. With `imports`, names of functions, only those
     and what every program does are judged. `big_endian` is the byte order of either system.
     """
-    before = Judge(old_filter, old, big_endian=big_endian[0])
     after = Judge(new_filter, new, big_endian=big_endian[1])
-    wanted = _wanted(imports)
-    was, now = ({key: doing for key, doing in doings(s).items() if wanted(key)} for s in (old, new))
-    for key in MAY_BE:
-        was.pop(key, None)
-        if old.linux == new.linux and old.arch == new.arch and (key != NO_VDSO or new.vdso):
-            now.pop(key, None)
+    before = after if old is None else Judge(old_filter, old, big_endian=big_endian[0])
+    was, now = _selected(old, new, imports)
     functions: dict[tuple[str, str], list[Doing]] = {}
     for (maker, function, _), doing in was.items():
         functions.setdefault((maker, function), []).append(doing)
@@ -120,8 +119,9 @@ def forecast(
     found: list[Finding] = []
     refused_before = 0
     for key, doing in now.items():
-        earlier = [was[key]] if key in was else functions.get(key[:2], [])
-        if not earlier and key[0] == LIBC and imports is None and not key[1].startswith("("):
+        plain = was.get(key) or was.get((*key[:2], ""))  # a variant that is new has taken the plain one's place
+        earlier = functions.get(key[:2], []) if plain is None else [plain]
+        if old is not None and not earlier and imports is None and key[0] == LIBC and not key[1].startswith("("):
             continue  # no program that worked before can use it
         harms = after.harms(doing)
         old_harms = [harm for one in earlier for harm in before.harms(one)]
@@ -137,10 +137,25 @@ def forecast(
         slipped = bypass.slips(doing, earlier, before, after)
         for call, instead in slipped:
             found.append(_bypass(key, doing, call, instead, history.first_made(key, call), before, after))
-    found += _new_ways(before, after, {finding.call.partition("(")[0] for finding in found if finding.effect == BYPASS})
+    told = {finding.call.partition("(")[0] for finding in found if finding.effect == BYPASS}
+    found += () if old is None else _new_ways(before, after, history, told)
     order = (*reversed(ORDER[1:]), BYPASS)
     found.sort(key=lambda one: (order.index(one.effect), one.call, one.maker, one.function, one.variant))
     return Forecast(old, new, tuple(found), len(now), refused_before)
+
+
+def _selected(
+    old: System | None, new: System, imports: Iterable[str] | None
+) -> tuple[dict[Key, Doing], dict[Key, Doing]]:
+    """What is done on either system, as far as it is asked about."""
+    wanted = _wanted(imports)
+    was, now = ({key: doing for key, doing in doings(s).items() if wanted(key)} if s else {} for s in (old, new))
+    for key in MAY_BE:
+        was.pop(key, None)
+        moves = old is None or (old.linux, old.arch) != (new.linux, new.arch) or (key == NO_VDSO and not new.vdso)
+        if not moves:
+            now.pop(key, None)
+    return was, now
 
 
 def _wanted(imports: Iterable[str] | None) -> Callable[[Key], bool]:
@@ -160,7 +175,7 @@ def _wanted(imports: Iterable[str] | None) -> Callable[[Key], bool]:
 def _is_new(harm: Harm, old_harms: Sequence[Harm]) -> bool:
     """Whether a call is refused now, or refused to worse effect."""
     same = [one for one in old_harms if one.call == harm.call or (one.call.name, one.raw) == (harm.call.name, harm.raw)]
-    return all(ORDER.index(one.effect) < ORDER.index(harm.effect) for one in same)
+    return all(weight(one) < weight(harm) for one in same)
 
 
 def _is_of_the_upgrade(
@@ -171,24 +186,28 @@ def _is_of_the_upgrade(
     Not so where the call takes the place of one that was refused already. A function that did not work before can
     still lose what took the call's place; beyond that its refusals are nobody's loss.
     """
-    own = _family(harm.call.name, after.system.arch)
+    own = _family(harm.call, after.system.arch)
     gone = {call.name for one in earlier for call in one.calls} - {call.name for call in doing.calls}
     for one in old_harms:
         replaced = one.call.name in gone or one.call.name == harm.call.name
-        if replaced and one.effect == BREAKS and _family(one.call.name, before.system.arch) == own:
-            return False
+        if replaced and one.effect == BREAKS and _family(one.call, before.system.arch) == own:
+            return weight(one) < weight(harm)
     if worst(old_harms) != BREAKS or harm.effect != BREAKS:
         return worst(old_harms) != BREAKS
     return any(
-        _family(call.name, before.system.arch) == own and before.harms(one._replace(calls=(call,))) == ()
+        _family(call, before.system.arch) == own and before.harms(one._replace(calls=(call,))) == ()
         for one in earlier
         for call in one.calls
         if call != harm.call
     )
 
 
-def _family(name: str, arch: str) -> str:
-    found = members(arch).get(name)
+def _family(call: Seen, arch: str) -> str:
+    """The family of a call; of one that goes through another, its own."""
+    name = call.name
+    if name in ("socketcall", "ipc") and call.args:
+        name = call.args[0].removeprefix("SYS_").lower()
+    found = members(arch).get(name) or members("x86_64").get(name)
     return found[0] if found else name
 
 
@@ -210,6 +229,18 @@ class _History:
     def first_made(self, key: Key, call: str) -> str:
         """The release since which a function makes a call."""
         return self._first((key, call), key, lambda _, doing: any(one.name == call for one in doing.calls))
+
+    def had(self, call: str) -> str:
+        """The kernel since which there is a call."""
+        old, new = self._before.system.linux, self._after.system.linux
+        return next(
+            (
+                f"linux-{v}"
+                for v in between("linux", old, new)
+                if self._on(self._after.system.replace(linux=v)).has(call)
+            ),
+            "",
+        )
 
     def _first(self, what: object, key: Key, holds: Callable[[Judge, Doing], bool]) -> str:
         if what not in self._known:
@@ -263,10 +294,15 @@ def _mended(menders: dict[object, mend.Fix | None], judge: Judge, doing: Doing, 
 
 
 def _finding(key: Key, doing: Doing, harm: Harm, since: str, judge: Judge, fix: mend.Fix | None) -> Finding:
-    answer = "" if harm.raw is None else words.answer(harm.raw, judge.system.arch)
+    refused = harm
+    while refused.raw is None and refused.also is not None:
+        refused = (
+            refused.also
+        )  # it is not the kernel's lack that a filter can mend, but what it refuses on the other way
+    answer = "" if refused.raw is None else words.answer(refused.raw, judge.system.arch)
     return Finding(
-        doing.maker, doing.function, doing.variant, tuple(map(str, doing.calls)), str(harm.call), answer, harm.effect,
-        outcome_words(harm, judge.system.arch), since, doing.evidence, fix,
+        doing.maker, doing.function, doing.variant, tuple(map(str, doing.calls)), str(refused.call), answer,
+        harm.effect, outcome_words(harm, judge.system.arch), since, doing.evidence, fix,
     )  # fmt: skip
 
 
@@ -279,6 +315,8 @@ def outcome_words(harm: Harm, arch: str) -> str:
         also = f", but `{harm.also.call}` is answered {answer}"
         if harm.also.outcome not in ("dead", "fails"):
             also += f" and it {harm.also.outcome}"
+    if harm.raw is None:
+        return f"uses {instead}, as the kernel lacks `{harm.call.name}`{also}"
     if harm.outcome == "dead":
         return "is killed" if words.answer(harm.raw or 0, arch).startswith("KILL") else "is sent SIGSYS"
     if harm.outcome == "same":
@@ -308,20 +346,21 @@ def doing_calls(judge: Judge, key: Key) -> Iterable[Seen]:
     return [call for other, doing in known.items() if other[:2] == key[:2] for call in doing.calls]
 
 
-def _new_ways(before: Judge, after: Judge, told: set[str]) -> list[Finding]:
-    """Calls that the new system has and the old one lacks, through which what the filter refuses gets through."""
+def _new_ways(before: Judge, after: Judge, history: _History, told: set[str]) -> list[Finding]:
+    """Calls that the new kernel has, or the new libc makes, that do what the filter refuses in an older one."""
+    known, used = (
+        {call.name: key for key, doing in doings(judge.system).items() for call in doing.calls}
+        for judge in (before, after)
+    )
     found = []
-    for name, guarded, call, answer in bypass.new_ways(before, after):
+    for name, guarded, call, answer in bypass.new_ways(before, after, used.keys() - known.keys()):
         if name in told:
             continue
-        since = next(
-            (f"linux-{v}" for v in between("linux", before.system.linux, after.system.linux)
-             if Judge(after.meaning, after.system.replace(linux=v), big_endian=after.big_endian).has(name)), "",
-        )  # fmt: skip
-        found.append(Finding(
-            "linux", f"({name})", "", (call,), call, "ALLOW", BYPASS,
-            f"does what `{guarded}` is answered {words.answer(answer, after.system.arch)} for", since,
-            (f"linux has had `{name}` {since.replace('linux-', 'since ')}",),
-            mend.Fix(f"answer `{name}` with `ERRNO(ENOSYS)`", "", True),
-        ))  # fmt: skip
+        key = used.get(name, ("linux", f"({name})", ""))
+        since = history.had(name) if before.has(name) is not after.has(name) else history.first_made(key, name)
+        words_ = words.answer(answer, after.system.arch)
+        source = f"{since or after.system} has `{name}`"
+        fix = mend.Fix(f"answer `{name}` with `ERRNO(ENOSYS)`", "errno", True)
+        outcome = f"does what `{guarded}` is answered {words_} for"
+        found.append(Finding(key[0], key[1], key[2], (call,), call, "ALLOW", BYPASS, outcome, since, (source,), fix))
     return found

@@ -130,7 +130,9 @@ def _outcome(doing: Doing, call: Seen, errno: str) -> tuple[str, str, tuple[Seen
         refusal = doing.case.refused(call, errno)
         if refusal is not None:
             worse = refusal.outcome == "other" and row is not None and row.outcome in ("fails", "aborts", "hangs")
-            return row.outcome if row is not None and worse else refusal.outcome, refusal.result, refusal.calls
+            if row is not None and worse:
+                return row.outcome, errno, refusal.calls
+            return refusal.outcome, refusal.result, refusal.calls
     return ("fails", errno, ()) if row is None else (row.outcome, "", then(row, call))
 
 
@@ -142,6 +144,14 @@ def lets_through(raw: int) -> bool:
 def is_asked(raw: int) -> bool:
     """Whether somebody else decides about the call."""
     return raw & ACTION_MASK in _ASKED
+
+
+def weight(harm: Harm) -> int:
+    """How bad a refusal is; that a process is killed is worse than that a function fails."""
+    last = harm
+    while last.also is not None:
+        last = last.also
+    return 2 * ORDER.index(harm.effect) + (harm.effect == BREAKS and last.outcome in ("dead", "aborts", "hangs"))
 
 
 def worst(harms: Iterable[Harm]) -> str:

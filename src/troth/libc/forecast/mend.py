@@ -139,18 +139,23 @@ def _as_twin(judge: Judge, policy: Policy, call: Seen) -> Iterable[Fix]:
         other = call.args[place].replace(twin.value, twin.as_)
         new, old = (words.constant(word, arch) for word in (call.args[place], other))
         rules = _rules(policy, arch, nr)
-        width = _width(arch, nr, place)
         known = tuple(_mapped(rule, {place: (_FIXED, old)}) for rule in rules)
         if None in known:
             continue
-        when = among(place, (new,), width=width)
-        fresh = tuple(Rule((when, *rule.conds), rule.answer) for rule in known if rule is not None)
-        # What the value is answered is put in the place of its twin's answer: nothing that is not let through there.
-        there = among(place, (old,), width=width)
-        back = tuple(Rule((there, *rule.conds), rule.answer) for rule in known if rule is not None)
-        if _narrower(arch, nr, (*back, *rules), rules, judge):
-            text = f"allow `{call.name}` with `{call.args[place]}` as it is allowed with `{other}`"
-            yield Fix(text, "allow", True, _with(policy, arch, nr, (*fresh, *rules)))
+        # As wide as the kernel reads the argument; or as the filter does.
+        for width in dict.fromkeys((_width(arch, nr, place), 64)):
+            fresh, there = (_where(place, value, width, known) for value in (new, old))
+            # What the value is answered, put in the place of its twin's answer: nothing that is not let through there.
+            if _narrower(arch, nr, (*there, *rules), rules, judge):
+                text = f"allow `{call.name}` with `{call.args[place]}` as it is allowed with `{other}`"
+                yield Fix(text, "allow", True, _with(policy, arch, nr, (*fresh, *rules)))
+                break
+
+
+def _where(place: int, value: int, width: int, rules: Iterable[Rule | None]) -> Rules:
+    """Rules for one value of an argument."""
+    when = among(place, (value,), width=width)
+    return tuple(Rule((when, *rule.conds), rule.answer) for rule in rules if rule is not None)
 
 
 def _as_sibling(judge: Judge, policy: Policy, call: Seen) -> Iterable[Fix]:
@@ -174,10 +179,21 @@ def _as_sibling(judge: Judge, policy: Policy, call: Seen) -> Iterable[Fix]:
         back = tuple(_mapped(rule, _back(arch, mine, other)) for rule in fresh)
         if None in back or not _narrower(arch, other.nr, tuple(rule for rule in back if rule), there, judge):
             continue
-        text = f"allow `{call.name}` as `{other.name}` is allowed"
-        if len(fresh) > 1 and len(there) == 1:
-            text += ", with no other " + " and ".join(sorted(set(mine.roles) - set(other.roles)))
+        text = f"allow `{call.name}` as `{other.name}` is allowed" + _bounds(arch, mine, other, fresh, there)
         yield Fix(text, "allow", True, _with(policy, arch, mine.nr, fresh))
+
+
+def _bounds(arch: str, mine: Resolved, other: Resolved, fresh: Rules, there: Rules) -> str:
+    """The values that roles must have which the other call has not got, in words."""
+    if len(fresh) == len(there):
+        return ""
+    implied = _implied(arch, mine, other)
+    told = [
+        f"`{role} == {words.argument(arch, mine.name, place, implied[role])}`"
+        for role, place in mine.roles.items()
+        if role not in other.roles
+    ]
+    return ", where " + " and ".join(told)
 
 
 def _translated(
@@ -343,7 +359,7 @@ def _advice(judge: Judge, call: Seen) -> str:
     """What would mend it, and what that opens."""
     known = members(judge.system.arch).get(call.name)
     meaning = next((text for name, text, _ in FAMILIES if known and name == known[0]), "")
-    opens = meaning[:1].lower() + meaning[1:].rstrip(".")
+    opens = meaning[:1].lower() + meaning[1:].rstrip(".")  # as the table of families has it
     place = VALUES.get(call.name)
     value = f" with `{call.args[place]}`" if place is not None and len(call.args) > place else ""
-    return f"allow `{call.name}`{value}" + (f", which lets the program {opens}" if opens else "")
+    return f"allow `{call.name}`{value}" + (f", which opens more: {opens}" if opens else "")

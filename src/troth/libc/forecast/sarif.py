@@ -8,6 +8,8 @@ from troth.libc.forecast.compare import BYPASS
 from troth.libc.forecast.judge import BREAKS, DEGRADES, FALLS_BACK
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from troth.libc.forecast.compare import Finding, Forecast
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -21,19 +23,22 @@ _RULES = {
 }
 
 
-def document(found: Forecast, *, artefact: str, version: str) -> dict[str, object]:
-    """Give a SARIF log; `artefact` is what is reported about, `version` troth's."""
+def document(foretold: Iterable[tuple[str, Forecast]], *, version: str) -> dict[str, object]:
+    """Give a SARIF log of forecasts, each with what it is about; `version` is troth's."""
+    return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [_run(*one, version) for one in foretold]}
+
+
+def _run(artefact: str, found: Forecast, version: str) -> dict[str, object]:
     rules = [
         {"id": name, "shortDescription": {"text": text}, "defaultConfiguration": {"level": level}}
         for name, level, text in _RULES.values()
     ]
-    tool = {"driver": {"name": "troth forecast", "version": version, "rules": rules}}
-    run = {
-        "tool": tool,
+    return {
+        "tool": {"driver": {"name": "troth forecast", "version": version, "rules": rules}},
+        "automationDetails": {"id": f"troth-forecast/{artefact}"},
         "results": [_result(finding, artefact) for finding in found.findings],
-        "properties": {"from": str(found.old), "to": str(found.new)},
+        "properties": {"from": str(found.old or "none"), "to": str(found.new)},
     }
-    return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
 def _result(finding: Finding, artefact: str) -> dict[str, object]:
