@@ -80,9 +80,7 @@ def _age(name: str) -> tuple[str, list[int]]:
     return libc, [int(part) for part in version.split(".")]
 
 
-def test_what_is_known_of_a_fetched_root_is_written_down_until_it_is_removed(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_known_of_a_fetched_root_is_written_down_until_it_is_removed() -> None:
     root = plant(fetched_directory() / "made-amd64-0", {LIBC: glibc("2.77")})
     first = list(fetched())
     note = root.with_name("made-amd64-0.json")
