@@ -11,7 +11,7 @@ from libc_files import docker_files, glibc, layer, plant, saved
 
 from troth.cli import call, dispatch
 from troth.libc.identify import fetched, fetched_directory
-from troth.libc.known import known
+from troth.libc.known import Known, known
 
 LIBC = "usr/lib/x86_64-linux-gnu/libc.so.6"
 
@@ -78,6 +78,23 @@ def test_list_has_the_builds_with_facts_and_those_that_were_fetched(capsys: pyte
 def _age(name: str) -> tuple[str, list[int]]:
     libc, _, version = name.partition("-")
     return libc, [int(part) for part in version.split(".")]
+
+
+def test_a_build_that_two_suites_have_is_listed_with_its_facts_for_both(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Known("glibc-2.77", "x86_64", ("reach",), bytes(range(20)).hex())
+    monkeypatch.setattr("troth.cli.libc.list.known", lambda: (one,))
+    for suite in ("first", "second"):
+        plant(fetched_directory() / f"{suite}-amd64-0", {LIBC: glibc("2.77")})
+    plant(fetched_directory() / "third-amd64-0", {LIBC: glibc("2.78")})
+    assert troth("list", "--format", "json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["name"], row["facts"]) for row in rows] == [
+        ("glibc-2.77", ["reach"]),
+        ("glibc-2.77", ["reach"]),
+        ("glibc-2.78", []),
+    ]
 
 
 def test_what_is_known_of_a_fetched_root_is_written_down_until_it_is_removed() -> None:
