@@ -21,11 +21,14 @@ from troth.elf.decode.steps import (
     MARK_RETURN,
     MARK_STOP,
 )
+from troth.elf.values import states
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from troth.elf.functions import Code
 
-__all__ = ["Edges", "Tables", "find_edges"]
+__all__ = ["Edges", "Tables", "called_members", "find_edges"]
 
 _MOST_TABLE: Final = 4096  # bytes of a table without a symbol
 _DEPTH: Final = 2  # tables that point to tables
@@ -39,7 +42,7 @@ class Edges(NamedTuple):
 
     `called` are functions of the file; `imported` the names and versions that it calls or takes from other files;
     `chosen` the functions that choose what is called; `named` the functions whose address it takes; `used` the
-    addresses of the data that it uses; `indirect` those functions that call what they do not name.
+    addresses of the data that it uses; `indirect` has where it calls what it does not name.
     """
 
     called: dict[int, set[int]]
@@ -47,27 +50,28 @@ class Edges(NamedTuple):
     chosen: dict[int, set[int]]
     named: dict[int, set[int]]
     used: dict[int, set[int]]
-    indirect: set[int]
+    indirect: dict[int, set[int]]
 
 
 def find_edges(code: Code) -> Edges:
     """Read the edges of a file's functions."""
     relocations = code.elf.relocations
     slots, pointers, resolvers = relocations.slots, relocations.pointers, relocations.resolvers
-    edges = Edges({}, {}, {}, {}, {}, set())
+    edges = Edges({}, {}, {}, {}, {}, {})
     for start, function in code.functions.items():
         called: set[int] = set()
         imported: set[tuple[str, str]] = set()
         chosen: set[int] = set()
         named: set[int] = set()
         used: set[int] = set()
-        for _, _, kind, to in function.marks:
+        for at, _, kind, to in function.marks:
             if kind in _DIRECT:
                 if kind == MARK_CALL or not function.has(to):
                     called.add(code.owner(to))
             elif kind in _SLOT:
                 if not to:
-                    edges.indirect.add(start)
+                    if kind != MARK_READ:
+                        edges.indirect.setdefault(start, set()).add(at)
                 elif to in resolvers:
                     chosen.add(resolvers[to])
                 elif to in slots and not slots[to].symbol.defined:
@@ -97,6 +101,19 @@ def find_edges(code: Code) -> Edges:
         if imported:
             edges.imported[start] = imported
     return edges
+
+
+def called_members(code: Code, edges: Edges, start: int, never_return: Collection[int]) -> set[tuple[str, str, int]]:
+    """Through which members of other files' objects a function calls: the object's name and version, and the offset."""
+    slots = code.elf.relocations.slots
+    places = edges.indirect.get(start, set())
+    found = set()
+    for state in states(code, start, places, never_return).values() if places else ():
+        for item in state.registers.get(state.step[3]) or ():
+            if not isinstance(item, int) and item[0] == "member" and item[1] in slots:
+                symbol = slots[item[1]].symbol
+                found.add((symbol.name, symbol.version, item[2]))
+    return found
 
 
 class Tables:
@@ -136,6 +153,11 @@ class Tables:
             place += 1
         self._known[key] = frozenset(found)
         return self._known[key]
+
+    def member(self, address: int, offset: int) -> int:
+        """The function that a record has at an offset; 0 when there is none."""
+        word = self._pointers.get(address + offset, 0)
+        return word if word in self._code.functions else 0
 
     def _extent(self, address: int) -> tuple[int, int]:
         place = bisect_right(self._starts, address) - 1

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from troth.elf.functions import Code, Function
 
-__all__ = ["Block", "blocks", "leading_to", "without_return"]
+__all__ = ["Block", "blocks", "called_last", "leading_to", "without_return"]
 
 _ENDS: Final = frozenset((MARK_JUMP, MARK_RETURN, MARK_JUMP_SLOT, MARK_STOP))
 
@@ -42,7 +42,7 @@ class Block(NamedTuple):
 def blocks(function: Function, never_return: Collection[int]) -> dict[int, Block]:
     """The blocks of a function by their start; calls of the functions of `never_return` end one."""
     cuts = {function.start}
-    for at, end, kind, to in function.marks:
+    for _, end, kind, to in function.marks:
         if kind in (MARK_JUMP, MARK_BRANCH):
             if function.has(to):
                 cuts.add(to)
@@ -120,6 +120,22 @@ def without_return(
                 found.add(start)
                 following.update(callers.get(start, ()))
         work = following
+    return found
+
+
+def called_last(code: Code) -> dict[int, set[int]]:
+    """The functions that some function calls as its very last instruction, with those callers.
+
+    A compiler that knew such a call to return would have put something behind it.
+    """
+    found: dict[int, set[int]] = {}
+    for frame in code.elf.frames:
+        function = code.functions.get(frame.start)
+        if function is None or not function.marks:
+            continue
+        _, end, kind, to = function.marks[-1]
+        if kind == MARK_CALL and end == frame.start + frame.size and to in code.functions:
+            found.setdefault(to, set()).add(frame.start)
     return found
 
 

@@ -8,6 +8,7 @@ and landing places of indirect calls behind the end of the code before.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from troth.elf.decode import decoder
@@ -159,7 +160,7 @@ class Code:
                 at, _, kind, to = mark
                 if kind == MARK_CALL:
                     found.add(to)
-                elif kind == MARK_JUMP or kind == MARK_BRANCH:
+                elif kind in (MARK_JUMP, MARK_BRANCH):
                     jumps.append((at, to))
                 elif kind == MARK_JUMP_SLOT:
                     if to in slots:  # called by name: where this is all there is, it is a stub
@@ -180,9 +181,8 @@ class Code:
         for at, to in jumps:
             if to in found:
                 continue
-            if to in stubs:
-                found.add(to)
-            elif bisect_right(starts, at) != bisect_right(starts, to) and self.is_code(to) and not self._covered(to):
+            elsewhere = bisect_right(starts, at) != bisect_right(starts, to)
+            if to in stubs or (elsewhere and self.is_code(to) and not self._covered(to)):
                 found.add(to)
         return sorted(address for address in found if self.is_code(address))
 
@@ -193,7 +193,7 @@ class Code:
         borders = [*self.starts[first:last], end]
         places = [mark[0] for mark in marks]
         at = 0
-        for border, following in zip(borders, borders[1:], strict=False):
+        for border, following in pairwise(borders):
             until = bisect_left(places, following, at)
             self.functions[border] = Function(border, following, marks[at:until])
             at = until

@@ -13,7 +13,7 @@ from troth.elf.decode.steps import MARK_CALL, MARK_CALL_SLOT, MARK_ENTER, MARK_J
 from troth.elf.values import states
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
     from troth.elf.functions import Code
     from troth.elf.values import State, ValueSet
@@ -26,19 +26,22 @@ _MOST_STUB: Final = 4  # marks: more than that and it is no stub
 _MOST_PASSES: Final = 12  # a wrapper of a wrapper of a wrapper ...
 _FIRST_ARGUMENTS: Final = 6  # of a call on the stack that may be a function
 
-Parameter = tuple[str, int, int]  # as the items of `values`: given, stack or field
+Parameter = tuple[str, int, int]  # as the items of `values` that are of one of these kinds
+_PARAMETERS: Final = ("given", "stack", "field")
 
 
 class Site(NamedTuple):
     """One place that enters the kernel: by itself, or by calling or jumping to a wrapper.
 
-    `numbers` are those of the calls it can make; `given` says where its function got one from, if it did. `first` has
-    what the first argument of the call can be, for those that are many in one. `resolved` says that this is all.
+    `target` is that wrapper. `numbers` are those of the calls it can make; `given` says where its function got one
+    from, if it did. `first` has what the first argument of the call can be, for those that are many in one. `resolved`
+    says that this is all.
     """
 
     function: int
     at: int
     by: str
+    target: int
     numbers: frozenset[int]
     given: frozenset[Parameter]
     first: frozenset[int]
@@ -69,13 +72,14 @@ def find_sites(
     never_return: Collection[int],
     imported: Mapping[str, frozenset[Parameter]],
     making: Collection[int],
+    makers: Collection[int] = (),
 ) -> Sites:
     """Find the sites of a file.
 
     `imported` are the wrappers that it can import, by name; `making` the numbers of the calls that make a process or a
-    thread.
+    thread, `makers` functions that are known to make one.
     """
-    return _Search(code, never_return, imported, frozenset(making)).run()
+    return _Search(code, never_return, imported, frozenset(making), makers).run()
 
 
 class _Search:
@@ -85,11 +89,13 @@ class _Search:
         never_return: Collection[int],
         imported: Mapping[str, frozenset[Parameter]],
         making: frozenset[int],
+        makers: Collection[int],
     ) -> None:
         self._code = code
         self._machine = code.machine
         self._never_return = never_return
         self._making = making
+        self._makers = makers
         self._wanted: dict[int, dict[int, list[_Wanted]]] = {}  # function: place: why
         self._states: dict[int, Mapping[int, State]] = {}
         self._wrappers: dict[int, frozenset[Parameter]] = {}
@@ -191,7 +197,11 @@ class _Search:
     def _resolve(self, start: int, at: int, wanted: _Wanted, state: State | None) -> Site | None:
         passed = wanted.by.startswith("pass-")
         if state is None:
-            return None if passed else Site(start, at, wanted.by, frozenset(), frozenset(), frozenset(), False)
+            return (
+                None
+                if passed
+                else Site(start, at, wanted.by, wanted.target, frozenset(), frozenset(), frozenset(), False)
+            )
         first: ValueSet = None
         if wanted.by == "enter":
             values = [state.registers.get(self._machine.number)]
@@ -208,17 +218,17 @@ class _Search:
         for value in values:
             for item in value or ():
                 if not isinstance(item, int):
-                    if item[0] == "frame":
-                        resolved = False
-                    else:
+                    if item[0] in _PARAMETERS:
                         given.add(item)
+                    else:
+                        resolved = False
                 elif item & ~_X32_BIT < _MOST_NUMBER:
                     numbers.add(item)
                 else:
                     resolved = False
             resolved = resolved and value is not None
         firsts = frozenset(item for item in first or () if isinstance(item, int))
-        return Site(start, at, wanted.by, frozenset(numbers), frozenset(given), firsts, resolved)
+        return Site(start, at, wanted.by, wanted.target, frozenset(numbers), frozenset(given), firsts, resolved)
 
     def _argument(self, state: State, parameter: Parameter, *, jump: bool) -> ValueSet:
         """What a call or jump hands over where a wrapper takes its number from."""
@@ -256,6 +266,7 @@ class _Search:
     def _children(self) -> dict[int, frozenset[int]]:
         """Follow the functions that make processes and threads up to whoever says where those start."""
         makers = {site.function for site in self._found.values() if site.by == "enter" and site.numbers & self._making}
+        makers.update(self._makers)
         children: dict[int, set[int]] = {}
         work = sorted(makers)
         while work:
@@ -271,12 +282,7 @@ class _Search:
                         for item in value or ():
                             if isinstance(item, int) and item in self._code.functions:
                                 children.setdefault(caller, set()).add(item)
-                            elif not isinstance(item, int) and item[0] != "frame" and caller not in makers:
+                            elif not isinstance(item, int) and item[0] in _PARAMETERS and caller not in makers:
                                 makers.add(caller)
                                 work.append(caller)
         return {start: frozenset(some) for start, some in children.items()}
-
-
-def resolved(sites: Iterable[Site]) -> bool:
-    """Whether it is known which calls all of some sites make."""
-    return all(site.resolved for site in sites)

@@ -6,6 +6,8 @@ A value is a set of items: numbers, and names for what the function was given or
     ("stack", 0, offset)       what its caller put on the stack, counted from the stack pointer at the start
     ("field", register, n)     what is in memory n bytes from where that register pointed at the start
     ("frame", 0, offset)       the address of a place on its stack, counted likewise
+    ("word", 0, address)       what is in memory at a fixed address
+    ("member", address, n)     what is n bytes from where the word at that address points
 
 None is a value that may be anything. Sets join where ways meet; one of more than `MOST` items is None. What another
 function or thread writes to this function's stack is not seen.
@@ -13,6 +15,7 @@ function or thread writes to this function's stack is not seen.
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 from troth.elf.decode.steps import (
@@ -48,6 +51,7 @@ __all__ = ["MOST", "Item", "State", "ValueSet", "states"]
 
 MOST: Final = 48
 _MOST_ROUNDS: Final = 20_000  # visits of blocks in one function; lattices are low, so real ones need few
+_MOST_VISITS: Final = 24  # of one block, until what still changes there is taken to be a counter
 _MOST_SLOTS: Final = 4096  # places on a stack that are told apart
 
 Item = int | tuple[str, int, int]
@@ -57,14 +61,18 @@ _ZERO: Final[ValueSet] = frozenset((0,))
 
 
 class State:
-    """What is known at one place: a value for each register that has one, and for each place of the stack written."""
+    """What is known at one place: a value for each register that has one, and for each place of the stack written.
 
-    __slots__ = ("machine", "registers", "slots")
+    `step` is the call, jump or entry that it is known before.
+    """
+
+    __slots__ = ("machine", "registers", "slots", "step")
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.registers: dict[int, frozenset[Item]] = {}
         self.slots: dict[int, ValueSet] = {}
+        self.step: Step = ()
 
     @classmethod
     def at_start(cls, machine: Machine) -> State:
@@ -82,12 +90,15 @@ class State:
         made.slots = self.slots.copy()
         return made
 
-    def join(self, other: State) -> bool:
-        """Know only what both know; whether that is less than before."""
+    def join(self, other: State, *, widen: bool = False) -> bool:
+        """Know only what both know; whether that is less than before.
+
+        With `widen`, what differs is not known at all: numbers that a loop counts do not end by themselves.
+        """
         changed = False
         for register, value in list(self.registers.items()):
             joined = _join(value, other.registers.get(register))
-            if joined is None:
+            if joined is None or (widen and joined != value):
                 del self.registers[register]
                 changed = True
             elif joined != value:
@@ -98,7 +109,7 @@ class State:
                 continue
             joined = _join(kept, other.slots.get(offset))
             if joined != kept:
-                self.slots[offset] = joined
+                self.slots[offset] = None if widen else joined
                 changed = True
         for offset in other.slots.keys() - self.slots.keys():
             self.slots[offset] = None  # written on one way only
@@ -121,10 +132,12 @@ class State:
             return None
         (item,) = value
         if isinstance(item, int):
-            return None
+            return frozenset((("word", 0, (item + offset) & self.machine.mask),))
         kind, register, at = item
         if kind == "frame":
             return self.slot(at + offset)
+        if kind == "word":
+            return frozenset((("member", at, offset),))
         return frozenset((("field", register, offset),)) if kind == "given" else None
 
     def slot(self, offset: int) -> ValueSet:
@@ -240,6 +253,8 @@ class _Analysis:
         self._wanted = frozenset(wanted)
         self._entering: dict[int, State] = {}
         self._work: list[int] = []
+        self._waiting: set[int] = set()
+        self._visits: dict[int, int] = {}
         self._visited: set[int] = set()
         self._settled: frozenset[int] = frozenset()
         self._at_tables: State | None = None
@@ -249,8 +264,7 @@ class _Analysis:
     def run(self) -> None:
         """Follow the function from its start, then from the places that only tables lead to."""
         self._enter(self._function.start, State.at_start(self._code.machine))
-        self._spread()
-        while not self._wanted <= self.found.keys():
+        while self._spread() and not self._wanted <= self.found.keys():
             missing = [
                 start
                 for start in sorted(self._leading - self._visited)
@@ -262,7 +276,6 @@ class _Analysis:
             self._settled = frozenset(self._visited)
             unknown = State(self._code.machine)
             self._enter(missing[0], self._at_tables.copy() if self._at_tables is not None else unknown)
-            self._spread()
 
     def _enter(self, start: int, state: State) -> None:
         if start not in self._leading or start in self._settled:
@@ -270,20 +283,26 @@ class _Analysis:
         known = self._entering.get(start)
         if known is None:
             self._entering[start] = state.copy()
-            self._work.append(start)
-        elif known.join(state):
-            self._work.append(start)
+        else:
+            visits = self._visits[start] = self._visits.get(start, 0) + 1
+            if not known.join(state, widen=visits > _MOST_VISITS):
+                return
+        if start not in self._waiting:
+            self._waiting.add(start)
+            heappush(self._work, start)
 
-    def _spread(self) -> None:
+    def _spread(self) -> bool:
+        """Follow all ways that are open; False when they are too entangled."""
         for _ in range(_MOST_ROUNDS):
             if not self._work:
-                return
-            start = self._work.pop()
+                return True
+            # In the order of addresses, which is nearly that of control: what joins has mostly come together then.
+            start = heappop(self._work)
+            self._waiting.discard(start)
             self._visited.add(start)
             self._through(start)
-        # Too entangled: what was found so far may be too little, so nothing is claimed.
-        self.found.clear()
-        self._work.clear()
+        self.found.clear()  # what was found so far may be too little, so nothing is claimed
+        return False
 
     def _through(self, start: int) -> None:
         block = self._blocks[start]
@@ -295,6 +314,7 @@ class _Analysis:
             if kind >= CALL:
                 if step[1] in self._wanted:
                     self.found[step[1]] = state.copy()
+                    self.found[step[1]].step = step
                 if kind in (JUMP, BRANCH, RETURN, STOP):
                     break
             _advance(state, step)

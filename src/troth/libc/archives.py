@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
 import tarfile
+from collections.abc import Iterator
 from typing import IO, Final, TypeVar
 
 import msgspec
@@ -62,7 +64,8 @@ class _Saved(msgspec.Struct):
     RepoTags: list[str] | None = None
 
 
-def read_image(path: str, arch: str = "") -> Layers | None:
+@contextlib.contextmanager
+def open_image(path: str, arch: str = "") -> Iterator[Layers | None]:
     """The tree of the image in an archive or in the directory of a layout; None for what is neither.
 
     Of an image for several architectures the one for `arch` is read (troth's name).
@@ -71,18 +74,20 @@ def read_image(path: str, arch: str = "") -> Layers | None:
         RequestError: it cannot be read, has no image for the architecture, several images, or one without layers.
         ParseError: its documents or layers are not what they should be.
     """
-    store = _store(path)
-    if store is None:
-        return None
-    if store.has("oci-layout") and store.has("index.json"):
-        layers = _of_layout(store, arch)
-    elif store.has("manifest.json"):
-        layers = _of_docker(store)
-    else:
-        return None
-    if not layers:
-        raise RequestError(f"{path}: has an image without layers")
-    return Layers(store, layers)
+    with _store(path) as store:
+        if store is None:
+            yield None
+            return
+        if store.has("oci-layout") and store.has("index.json"):
+            layers = _of_layout(store, arch)
+        elif store.has("manifest.json"):
+            layers = _of_docker(store)
+        else:
+            yield None
+            return
+        if not layers:
+            raise RequestError(f"{path}: has an image without layers")
+        yield Layers(store, layers)
 
 
 def _of_docker(store: Store) -> list[Layer]:
@@ -197,24 +202,24 @@ class _Tar:
         return file
 
 
-def _store(path: str) -> Store | None:
+@contextlib.contextmanager
+def _store(path: str) -> Iterator[Store | None]:
     if os.path.isdir(path):
-        return _Files(path)
+        yield _Files(path)
+        return
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except (OSError, ValueError) as error:
         raise RequestError(f"{path}: {said(error)}") from None
-    file = open(fd, "rb")  # noqa: SIM115  # read as long as the archive
-    try:
+    with contextlib.ExitStack() as opened:
+        file = opened.enter_context(open(fd, "rb"))
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise RequestError(f"{path}: is neither a file nor a directory")
-        return _Tar(path, open_archive(file, path))
-    except tarfile.ReadError:
-        file.close()
-        return None
-    except DAMAGED as error:
-        file.close()
-        raise ParseError(path, f"is damaged: {said(error)}") from None
-    except RequestError:
-        file.close()
-        raise
+        store = None
+        try:
+            store = _Tar(path, opened.enter_context(open_archive(file, path)))
+        except tarfile.ReadError:
+            pass
+        except DAMAGED as error:
+            raise ParseError(path, f"is damaged: {said(error)}") from None
+        yield store

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 from troth import abi
 from troth.errors import RequestError, nearest
-from troth.libc.apt import ARCHES, FRESH_S, Archive, FetchError, Told, all_of
+from troth.libc.apt import ARCHES, FRESH_S, Archive, FetchError, Told, all_of, other_mirror
 from troth.libc.cache import cache_directory, locked, made_whole
 from troth.libc.unpack import record, unpack
 
@@ -106,8 +106,7 @@ def root(
     roots = directory or cache_directory() / "roots"
     roots.mkdir(parents=True, exist_ok=True)
     made_by += _made_by()
-    source = os.environ.get("TROTH_MIRROR", "")
-    request = "\n".join((",".join(suites), arch, str(exact), made_by, source, *sorted(packages)))
+    request = "\n".join((",".join(suites), arch, str(exact), made_by, other_mirror(), *sorted(packages)))
     stamp = roots / f"{hashlib.sha256(request.encode()).hexdigest()[:16]}.stamp"
     if stamp.exists() and time.time() - stamp.stat().st_mtime < FRESH_S:
         suite, _, name = stamp.read_text().splitlines()[0].partition(" ")

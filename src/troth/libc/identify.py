@@ -25,7 +25,7 @@ from troth.elf.reader import parse as parse_elf
 from troth.errors import ParseError, RequestError
 from troth.libc import fetch
 from troth.libc.apt import ARCHES, Told
-from troth.libc.archives import read_image
+from troth.libc.archives import open_image
 from troth.libc.cache import cache_directory, made_whole
 from troth.libc.roots import Directory, Tree, follow, library_directories
 from troth.libc.unpack import RECORDS
@@ -122,9 +122,9 @@ def resolve(text: str, *, arch: str = "", told: Told | None = None) -> Found:
         raise RequestError(
             f"there is no libc `{text}`" if "/" not in text else f"{text}: no such file or directory", hint=hint
         )
-    image = read_image(text, arch)
-    if image is not None:
-        return _in_image(image, arch, text)
+    with open_image(text, arch) as image:
+        if image is not None:
+            return _in_image(image, arch, text)
     if os.path.isdir(text):
         return _in_directory(text, arch)
     return _in_file(text, arch)

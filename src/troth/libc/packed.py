@@ -69,23 +69,29 @@ def members(stream: IO[bytes], where: str) -> Iterator[tuple[tarfile.TarFile, ta
         raise ParseError(where, f"has a layer that is damaged: {said(error)}") from None
 
 
-def open_archive(file: IO[bytes], where: str) -> tarfile.TarFile:
+@contextlib.contextmanager
+def open_archive(file: IO[bytes], where: str) -> Iterator[tarfile.TarFile]:
     """A tar file that can be read at any place; a packed one is unpacked into a file without a name.
 
     Raises:
         tarfile.TarError: it is none.
         ParseError: it unpacks to more than images have.
     """
-    with _without_zstd(file, where) as stream:
-        opener = next((opener for magic, opener in _OPENERS.items() if _head(stream).startswith(magic)), None)
-        if opener is not None or stream is not file:
-            file = tempfile.TemporaryFile()  # noqa: SIM115  # read as long as the archive
-            _copy(opener(stream) if opener else stream, file, where)
-    file.seek(0)
-    return tarfile.open(fileobj=file, mode="r:", tarinfo=_Member)
+    with contextlib.ExitStack() as opened:
+        with _without_zstd(file, where) as stream:
+            opener = next((opener for magic, opener in _OPENERS.items() if _head(stream).startswith(magic)), None)
+            if opener is not None or stream is not file:
+                file = opened.enter_context(tempfile.TemporaryFile())
+                _copy_archive(opener(stream) if opener else stream, file, where)
+        file.seek(0)
+        yield opened.enter_context(tarfile.open(fileobj=file, mode="r:", tarinfo=_Member))
 
 
-def _copy(source: IO[bytes], target: IO[bytes], where: str) -> None:
+def _copy_archive(source: IO[bytes], target: IO[bytes], where: str) -> None:
+    """Copy what begins as a tar file does; other things are not worth the room."""
+    head = source.read(tarfile.BLOCKSIZE)
+    _Member.frombuf(head, tarfile.ENCODING, "surrogateescape")
+    target.write(head)
     left = MOST_UNPACKED
     while data := source.read(1 << 20):
         left -= len(data)

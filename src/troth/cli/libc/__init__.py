@@ -10,6 +10,8 @@ from troth.cli.verbs import Verbs
 _VERBS = {
     "list": ("troth.cli.libc.list", "list_"),
     "fetch": ("troth.cli.libc.fetch", "fetch"),
+    "show": ("troth.cli.libc.show", "show"),
+    "diff": ("troth.cli.libc.diff", "diff"),
 }
 
 

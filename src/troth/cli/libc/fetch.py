@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import click
 
+from troth.cli.working import Working
 from troth.libc.identify import Found, resolve
-
-if TYPE_CHECKING:
-    from troth.libc.known import Known
+from troth.libc.known import Known, by_build_id
 
 LIBC_HELP = """\b
     LIBC is
@@ -44,10 +42,7 @@ def fetch(libc: str, arch: str, form: str) -> None:
     there already is not fetched again, and an interrupted download goes on where it stopped. Nothing on the machine
     changes, and nobody needs to be root.
     """
-    from troth.cli.progress import Progress
-    from troth.libc.known import by_build_id
-
-    with Progress(f"looking for {libc}") as told:
+    with Working(f"looking for {libc}") as told:
         found = resolve(libc, arch=arch, told=told)
     facts = by_build_id(found.build_id)
     if form == "json":

@@ -16,8 +16,8 @@ is a tuple of integers whose first says what it is:
     (MATH,   register, how, left, right, value, bits)    right is -1: the other operand is `value`
     (PICK,   register, source, bits)                 a conditional copy
     (LOSE,   register, ...)                          hold something unknown from now on
-    (CALL,   at, target, slot)                       slot: where the address is read from; both 0: not known
-    (JUMP,   at, target, slot)
+    (CALL,   at, target, register)                   target 0: the register has it
+    (JUMP,   at, target, register)
     (BRANCH, at, target, register, value, equal)     if taken (`equal` 1) or not (0), register == value; -1: no such
     (ENTER,  at)                                     a system call
     (RETURN, at)

@@ -43,6 +43,7 @@ from troth.elf.decode.steps import (
     SUB,
     XOR,
 )
+from troth.elf.decode.x86_lanes import lanes, lost_lanes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Set
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 
     from troth.elf.decode.steps import Mark, Step
 
-_FAMILIES: Final = "AX CX DX BX SP BP SI DI".split()
+_FAMILIES: Final = ["AX", "CX", "DX", "BX", "SP", "BP", "SI", "DI"]
 _BY_REGISTER: Final[dict[int, tuple[int, int]]] = {}  # iced-x86's register: our number, and its bits
 for _number, _name in enumerate(_FAMILIES):
     for _bits, _text in (
@@ -96,11 +97,6 @@ _ZERO_OF_RESULT: Final = frozenset(
     (*_MATH, Mnemonic.ADC, Mnemonic.SBB, Mnemonic.NEG, Mnemonic.INC, Mnemonic.DEC)
 ) - {Mnemonic.SHL, Mnemonic.SHR}  # fmt: skip
 _WRITES: Final = frozenset((OpAccess.WRITE, OpAccess.READ_WRITE, OpAccess.COND_WRITE, OpAccess.READ_COND_WRITE))
-_ALL: Final = (1 << 64) - 1
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >> 63 else value
 
 
 class Reader:
@@ -207,13 +203,15 @@ class Reader:
 
     def _leaving(self, ins: Instruction, zero: tuple[int, int] | None) -> list[Step]:
         kind, to = _flow(ins, ins.flow_control, OpKind.NEAR_BRANCH64 if self._bits == 64 else OpKind.NEAR_BRANCH32)
-        slot = ins.ip_rel_memory_address if ins.is_ip_rel_memory_operand else 0
         if kind == MARK_ENTER or (self._bits == 32 and _is_gate(ins)):
             return [(ENTER, ins.ip)]
-        if kind in (MARK_CALL, MARK_CALL_SLOT):
-            return [(CALL, ins.ip, to, slot)]
-        if kind in (MARK_JUMP, MARK_JUMP_SLOT):
-            return [(JUMP, ins.ip, to, slot)]
+        if kind in (MARK_CALL, MARK_CALL_SLOT, MARK_JUMP, MARK_JUMP_SLOT):
+            how = CALL if kind in (MARK_CALL, MARK_CALL_SLOT) else JUMP
+            if to:
+                return [(how, ins.ip, to, -1)]
+            if ins.op0_kind == OpKind.REGISTER and ins.op0_register in _BY_REGISTER:
+                return [(how, ins.ip, 0, _BY_REGISTER[ins.op0_register][0])]
+            return [*self._fetch(SCRATCH, ins), (how, ins.ip, 0, SCRATCH)]
         if kind == MARK_BRANCH:
             if zero is not None and ins.mnemonic in (Mnemonic.JE, Mnemonic.JNE):
                 return [(BRANCH, ins.ip, to, *zero, int(ins.mnemonic == Mnemonic.JE))]
@@ -223,6 +221,13 @@ class Reader:
         if kind == MARK_STOP:
             return [(STOP, ins.ip)]
         return []
+
+    def _fetch(self, register: int, ins: Instruction, bits: int = 0) -> list[Step]:
+        """Read a register from the memory that an instruction uses."""
+        if ins.is_ip_rel_memory_operand:
+            return [(SET, register, ins.ip_rel_memory_address), (LOAD, register, register, 0, bits or self._bits)]
+        where = self._place(ins)
+        return [(LOSE, register)] if where is None else [(LOAD, register, *where, bits or self._bits)]
 
     def _plain(self, ins: Instruction) -> list[Step]:
         """What an instruction does that control only passes through."""
@@ -239,10 +244,7 @@ class Reader:
                 return [down, (STORE, _SP, 0, _BY_REGISTER[ins.op0_register][0], self._bits)]
             if ins.op0_kind in _IMMEDIATES:
                 return [down, (KEEP, _SP, 0, ins.immediate(0) & ((1 << self._bits) - 1), self._bits)]
-            where = self._place(ins) if ins.op0_kind == OpKind.MEMORY else None
-            if where is None:
-                return [down, (STORE, _SP, 0, -1, self._bits)]
-            return [(LOAD, SCRATCH, *where, self._bits), down, (STORE, _SP, 0, SCRATCH, self._bits)]
+            return [*self._fetch(SCRATCH, ins), down, (STORE, _SP, 0, SCRATCH, self._bits)]
         if mnemonic == Mnemonic.POP:
             up: Step = (MATH, _SP, ADD, _SP, -1, self._word, self._bits)
             if ins.op0_kind == OpKind.REGISTER and ins.op0_register in _BY_REGISTER:
@@ -259,7 +261,8 @@ class Reader:
             if ins.op1_kind == OpKind.REGISTER and bits >= 32:
                 return [(PICK, register, _BY_REGISTER[ins.op1_register][0], bits)]
             return [(LOSE, register)]
-        return self._lost(ins)
+        moved = lanes(ins, _BY_REGISTER, self._place(ins))
+        return self._lost(ins) if moved is None else moved
 
     def _move(self, ins: Instruction) -> list[Step]:
         target, source = ins.op0_kind, ins.op1_kind
@@ -276,9 +279,7 @@ class Reader:
                 if width >= 32 and (ins.mnemonic == Mnemonic.MOV or ins.mnemonic == Mnemonic.MOVSXD):
                     return [(COPY, register, origin, width)]
             if source == OpKind.MEMORY and bits >= 32 and ins.mnemonic in (Mnemonic.MOV, Mnemonic.MOVSXD):
-                where = self._place(ins)
-                if where is not None:
-                    return [(LOAD, register, *where, 32 if ins.mnemonic == Mnemonic.MOVSXD else bits)]
+                return self._fetch(register, ins, 32 if ins.mnemonic == Mnemonic.MOVSXD else bits)
             return [(LOSE, register)]
         if target == OpKind.MEMORY:
             where = self._place(ins)
@@ -335,6 +336,8 @@ class Reader:
             for used in self._info.info(ins).used_registers()
             if used.access in _WRITES and used.register in _BY_REGISTER
         ]
+        if ins.op0_kind == OpKind.REGISTER:
+            lost += lost_lanes(ins.op0_register)
         return [(LOSE, *lost)] if lost else []
 
 
