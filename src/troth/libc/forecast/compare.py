@@ -13,8 +13,9 @@ from troth._value import Value
 from troth.abi import words
 from troth.libc.forecast import bypass, mend
 from troth.libc.forecast.judge import BREAKS, FALLS_BACK, ORDER, Judge, weight, worst
-from troth.libc.forecast.model import LIBC, Doing, Key, doings
+from troth.libc.forecast.model import LIBC, Doing, Key, doings, recorded_words
 from troth.libc.forecast.moving import members
+from troth.libc.forecast.recorded import recorded_change
 from troth.libc.forecast.systems import between
 from troth.libc.forecast.values import as_call
 
@@ -302,8 +303,14 @@ def _finding(key: Key, doing: Doing, harm: Harm, since: str, judge: Judge, fix: 
     answer = "" if refused.raw is None else words.answer(refused.raw, judge.system.arch)
     return Finding(
         doing.maker, doing.function, doing.variant, tuple(map(str, doing.calls)), str(refused.call), answer,
-        harm.effect, outcome_words(harm, judge.system.arch), since, doing.evidence, fix,
+        harm.effect, outcome_words(harm, judge.system.arch), since, _evidence(doing, refused.call, since), fix,
     )  # fmt: skip
+
+
+def _evidence(doing: Doing, call: Seen, since: str) -> tuple[str, ...]:
+    """What a finding rests on: the change on record, and where the function was seen."""
+    told = recorded_change(doing.maker, since.partition("-")[2], doing.name, call)
+    return tuple(dict.fromkeys((*(recorded_words(row) for row in told), *doing.evidence)))
 
 
 def outcome_words(harm: Harm, arch: str) -> str:

@@ -111,12 +111,13 @@ def _other_no(judge: Judge, policy: Policy, culprit: Harm) -> Iterable[Fix]:
     rules = _rules(policy, arch, nr)
     assert culprit.raw is not None
     place = VALUES.get(call.name)
-    if place is None:
+    if place is None or not any(_spares(rule.answer) for rule in rules):
         answer = RET_ERRNO | flags.value("ENOSYS", arch)
         if culprit.raw != answer:
             changed = tuple(rule if _spares(rule.answer) else Rule(rule.conds, answer) for rule in rules)
             text = f"answer `{call.name}` with `ERRNO(ENOSYS)` in place of `{words.answer(culprit.raw, arch)}`"
             yield Fix(text, "errno", True, _with(policy, arch, nr, changed))
+    if place is None:
         return
     asked = as_call(call, arch, judge.system.libc)
     if asked is not None and len(call.args) > place:

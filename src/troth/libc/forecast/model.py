@@ -61,7 +61,7 @@ def _of(maker: str, version: str, arch: str) -> dict[Key, Doing]:
         calls = _here([call for row in rows for call in row.calls], arch, maker)
         if variant and function in functions and _adds_nothing(calls, function, seen):
             continue
-        evidence = tuple(_recorded(row) for row in rows)
+        evidence = tuple(recorded_words(row) for row in rows)
         found[function, variant] = Doing(function, variant, maker, version, calls, None, evidence)
     return {(kind, *name): doing for name, doing in found.items()}
 
@@ -71,7 +71,8 @@ def _adds_nothing(calls: tuple[Seen, ...], function: str, seen: dict[Name, Doing
     return all(any(same_use(call, other) for other in known) for call in calls)
 
 
-def _recorded(row: State) -> str:
+def recorded_words(row: State) -> str:
+    """A state as evidence."""
     return f"recorded: {row.maker} {row.since}, {row.source}"
 
 
@@ -95,7 +96,7 @@ def _seen(maker: str, version: str, arch: str) -> dict[Name, Doing]:
         evidence: tuple[str, ...] = (f"probe: {build} on {on}",)
         if not exact:
             calls, changes = moved(case, maker, (was, on), (version, arch))
-            evidence = (*dict.fromkeys(_recorded(row) for row in changes), *evidence)
+            evidence = (*dict.fromkeys(recorded_words(row) for row in changes), *evidence)
         if on != arch:
             calls = _here(list(calls), arch, maker)
         found[name] = Doing(*name, maker, version, calls, case, evidence)

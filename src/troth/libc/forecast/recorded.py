@@ -63,6 +63,22 @@ def state_of(topic: tuple[State, ...], asked: tuple[int, ...], arch: str) -> Sta
     return best
 
 
+def recorded_change(maker: str, version: str, name: Name, call: Seen) -> list[State]:
+    """The states that began with a version and have a function make a call: of its variant, of it, or of every one."""
+    began = [
+        state
+        for topic in states()
+        if topic[0].maker == maker
+        for state in topic
+        if state.since == version and any(same_use(one, call) for one in state.calls)
+    ]
+    for wanted in (name, (name[0], ""), EVERY):
+        found = [state for state in began if wanted in state.functions]
+        if found:
+            return found
+    return []
+
+
 def makers() -> frozenset[str]:
     """Everything that facts are recorded of."""
     return frozenset(topic[0].maker for topic in states())
