@@ -166,7 +166,7 @@ class _Study:
         refusals: list[Refusal] = []
         particular: list[Refusal] = []
         for name in dict.fromkeys(call.name for call in every):
-            whole = [self._refusal(name, _named(name), errno) for errno in ERRNOS]
+            whole = self._refused(name, _named(name))
             refusals += whole
             alike = [call for call in every if call.name == name]
             again = any(then.name == name for refusal in whole for then in refusal.calls)
@@ -174,13 +174,21 @@ class _Study:
                 continue
             # With other arguments the same call may be the way out: each of them is refused alone too.
             for one in alike:
-                for known, errno in zip(whole, ERRNOS, strict=True):
-                    alone = self._refusal(str(one), _just(one), errno)
+                for known, alone in zip(whole, self._refused(str(one), _just(one)), strict=True):
                     if alone.outcome != known.outcome or (alone.outcome == "same" and alone.calls != known.calls):
                         particular.append(alone)
         return Case(
             self._entry.function, self._entry.variant, base.result, every, (*refusals, *particular), base.elsewhere
         )
+
+    def _refused(self, call: str, which: Callable[[Seen], bool]) -> list[Refusal]:
+        """What comes of each errno. Where only some hang, they may just have been slow, and are tried again."""
+        tried = [self._refusal(call, which, errno) for errno in ERRNOS]
+        slow = [refusal.outcome == "hangs" for refusal in tried]
+        if any(slow) and not all(slow):
+            self._hung.clear()
+            tried = [self._refusal(call, which, one.errno) if one.outcome == "hangs" else one for one in tried]
+        return tried
 
     def _refusal(self, call: str, which: Callable[[Seen], bool], errno: str) -> Refusal:
         number = self._errnos[errno]
