@@ -57,6 +57,7 @@ def survey(
             absent |= lacking
             done += len(found) + len(lacking)
             progress(done, len(todo))
+    absent -= {function for function, _ in cases}  # which lack only what one of their cases needs
     return Surveyed(cases, tuple(sorted(absent)))
 
 
