@@ -37,6 +37,10 @@ _PARTS: Final = (
     "libnss_dns.so.2",
     "libnss_compat.so.2",
 )
+# Whose contents a search asks for, by their last names; links to them have others.
+_ASKED: Final = re.compile(
+    r"(lib(c|pthread|rt|dl|m|resolv|anl|util|nss_(files|dns|compat))|ld(64)?)[-.].*|[a-z]{0,3}sh|busybox|status|installed"
+)
 _SHELL: Final = "bin/sh"
 _OWNERS: Final = ("libc6", "glibc", "musl", "libc6-i386", "libc6-x32")
 _MOST_RECORDS: Final = 64 << 20
@@ -83,6 +87,11 @@ def identify(elf: Elf) -> Build | None:
         if found:
             return Build("musl", found[1].decode(), elf.arch, elf.build_id, digest)
     return None
+
+
+def is_asked_for(path: str) -> bool:
+    """Whether a search may ask for the content of a file; one that is not told of here costs time."""
+    return _ASKED.fullmatch(path.rpartition("/")[2]) is not None or path.startswith(f"{RECORDS}/")
 
 
 class _Candidate(NamedTuple):
