@@ -106,9 +106,11 @@ class Reader:
         self._bits = 64 if arch == "x86_64" else 32
         self._word = self._bits // 8
         self._info = iced_x86.InstructionInfoFactory()
+        self._got = 0
 
     def scan(self, code: bytes, address: int, got: int, starts: Set[int]) -> list[Mark]:
         """Give every mark of a section, in order; `got` is what code of i386 counts from."""
+        self._got = got
         decoder = iced_x86.Decoder(self._bits, code, ip=address)
         return self._marks_32(decoder, got, starts) if self._bits == 32 else self._marks_64(decoder)
 
@@ -151,9 +153,8 @@ class Reader:
             if ins.ip in starts:
                 bases = set()
             if not flow:
-                if mnemonic == Mnemonic.ADD and ins.op1_kind in _IMMEDIATES and ins.op0_kind == OpKind.REGISTER:
-                    if got and (called + ins.immediate(1)) & 0xFFFFFFFF == got:
-                        bases.add(ins.op0_register)
+                if self._makes_base(ins, called, got):
+                    bases.add(ins.op0_register)
                 elif mnemonic == Mnemonic.ENDBR32:
                     add((ins.ip, ins.next_ip, MARK_START, 0))
                 elif mnemonic == Mnemonic.HLT:
@@ -175,6 +176,14 @@ class Reader:
                 add((ins.ip, ins.next_ip, kind, to))
         return marks
 
+    def _makes_base(self, ins: Instruction, called: int, got: int) -> bool:
+        """Whether an instruction adds to what the last call pushed what makes it the table's address."""
+        if self._bits != 32 or not got or ins.mnemonic != Mnemonic.ADD:
+            return False
+        if ins.op0_kind != OpKind.REGISTER or ins.op1_kind not in _IMMEDIATES:
+            return False
+        return bool((called + ins.immediate(1)) & 0xFFFFFFFF == got)
+
     @staticmethod
     def _named_32(ins: Instruction, bases: set[int], got: int) -> int:
         base = ins.memory_base
@@ -188,12 +197,18 @@ class Reader:
         """Give the steps of a block, without those that do nothing."""
         found: list[Step] = []
         zero: tuple[int, int] | None = None  # the zero flag says that this register has this value
+        called = 0
         for ins in iced_x86.Decoder(self._bits, code, ip=address):
             if ins.flow_control:
                 found += self._leaving(ins, zero)
+                called = ins.next_ip
                 continue
             before = len(found)
-            if ins.mnemonic not in _NOTHING:
+            if self._makes_base(ins, called, self._got):
+                if found and found[-1][0] == CALL:  # it changes this register alone
+                    found.pop()
+                found.append((SET, _BY_REGISTER[ins.op0_register][0], self._got))
+            elif ins.mnemonic not in _NOTHING:
                 found += self._plain(ins)
             if ins.rflags_modified:
                 zero = _compared(ins)
