@@ -36,6 +36,8 @@ if [ "$purpose" != run ]; then
     /usr/bin/python3 -c 'import seccomp' 2>/dev/null || packages="$packages python3-seccomp"
     # What verifies the suites that the libc matrix gets its programs from.
     ls /usr/share/keyrings/debian-archive-keyring.* >/dev/null 2>&1 || packages="$packages debian-archive-keyring"
+    # What signs the suite of a mirror that lies.
+    need gpg gnupg
     # The machines that other kernels and architectures run on, and what kernels are packed with.
     need qemu-system-x86_64 qemu-system-x86
     need qemu-system-aarch64 qemu-system-arm

@@ -12,7 +12,7 @@ from bench.survival.report import percent
 CHART = Path(__file__).with_name("survival.svg")
 
 # The variants of troth's methods are in the table: they look like these.
-_PANELS = ("seen-kill", "seen-eperm", "systemd-kill", "systemd-eperm", "docker", "docker-mended", "frozen", "today")
+PANELS = ("seen-kill", "seen-eperm", "systemd-kill", "systemd-eperm", "docker", "docker-mended", "frozen", "today")
 _COLUMNS = 4
 _COLOURS = ("#30638e", "#b3672b")  # of the lines, in their order
 _INK = "#333333"
@@ -44,8 +44,8 @@ def draw(outcomes: Outcomes) -> str:
     colours = [colour for *_, colour in bars]
     with mpl.rc_context(style):
         figure = Figure(figsize=(10, 5), layout="constrained")
-        panels = figure.subplots(len(_PANELS) // _COLUMNS, _COLUMNS, sharex=True, sharey=True).flat
-        for panel, key in zip(panels, _PANELS, strict=True):
+        panels = figure.subplots(len(PANELS) // _COLUMNS, _COLUMNS, sharex=True, sharey=True).flat
+        for panel, key in zip(panels, PANELS, strict=True):
             method = BY_KEY[key]
             shares = [line.share(key, libc) for line, libc, _ in bars]
             panel.bar(range(len(bars)), [100 * share for share in shares], color=colours, width=0.7)

@@ -14,6 +14,7 @@ import os
 import platform
 import re
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ from troth.abi.seccomp import ACTION_MASK, RET_ERRNO
 from troth.policy import Policy
 
 TRIES = 2
+SLOWER = 10  # a program that takes so many times as long as unconfined hangs,
+PATIENCE_S = 5  # though it may take this long in any case
 QUIET_RUNS = 3  # after so many runs without a call that is new, what was seen counts as all
 MOST_RUNS = 15
 MOST_CALLS = 100  # that may be missing from a filter before its mending is given up
@@ -117,6 +120,8 @@ class Subject:
         self._setup = setup
         self.name = name
         self._plain: dict[Libc, inside.Result] = {}
+        self._refused: dict[str, tuple[str, ...]] = {}  # under the oldest libc, by method
+        self._took_s: list[float] = []  # unconfined
 
     def _run(
         self,
@@ -135,12 +140,15 @@ class Subject:
             keys=program.keys,
             request=program.request,
             confine=confine,
+            limit_s=min(inside.LIMIT_S, PATIENCE_S + SLOWER * max(self._took_s, default=inside.LIMIT_S)),
         )
 
     def plain(self, libc: Libc) -> inside.Result:
         """What it does unconfined."""
         if libc not in self._plain:
+            begin = time.monotonic()
             self._plain[libc] = self._run(libc)
+            self._took_s.append(time.monotonic() - begin)
         return self._plain[libc]
 
     def does_something(self, libc: Libc) -> bool:
@@ -196,7 +204,9 @@ class Subject:
         only those are kept that it does not work without.
         """
         kills = policy.unknown & ACTION_MASK != RET_ERRNO
-        before = self.refused(policy, self._setup.oldest) if libc != self._setup.oldest else ()
+        if method.key not in self._refused:
+            self._refused[method.key] = self.refused(policy, self._setup.oldest)
+        before = self._refused[method.key] if libc != self._setup.oldest else ()
         calls: list[str] = []
         mended = False
         while not mended and len(calls) < MOST_CALLS:
@@ -258,14 +268,15 @@ def _said(method: Method, libc: Libc, name: str, done: inside.Result) -> Failure
 def run(setup: Setup, methods: Sequence[Method] = METHODS) -> Line:
     """Run all programs of a set-up, two at a time."""
     found: dict[str, Tried] = {}
+    names = [*setup.late][::-1]  # the table has what takes long at its end
     with ProcessPoolExecutor(min(2, os.cpu_count() or 1), mp_context=get_context("fork")) as pool:
         work = functools.partial(try_program, setup=setup, methods=methods)
-        for name, tried in zip(setup.late, pool.map(work, setup.late), strict=True):
+        for name, tried in zip(names, pool.map(work, names), strict=True):
             progress(f"{setup.name}: {len(found) + 1} of {len(setup.late)} ({name})")
             found[name] = tried
     progress("")
     libcs = tuple(map(str, setup.places))
-    compared = {name: tried for name, tried in found.items() if not tried.absent}
+    compared = {name: found[name] for name in setup.late if not found[name].absent}
     return Line(
         setup.name,
         libcs,

@@ -37,7 +37,7 @@ from troth.kernel.process import set_dumpable
 _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWNET = 0x20000, 0x10000000, 0x40000000
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
 _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
-_LIMIT_S = 60  # a program that hangs is ended, and its cell is red
+LIMIT_S = 60  # a program that hangs is ended, and its cell is red
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/usr/sbin",
     "HOME": "/work",
@@ -136,6 +136,7 @@ def run(
     keys: Sequence[tuple[str, str]] = (),
     request: Request | None = None,
     confine: Callable[[], None] | None = None,
+    limit_s: float = LIMIT_S,
 ) -> Result:
     """Run a program in a root on a fresh copy of its files; `troth` are the arguments of `troth run`, None for none.
 
@@ -171,7 +172,10 @@ def run(
             sys.argv = ["troth", "run", *troth, "--", *argv]
             main()
 
-        status, out, err = _on_terminal(program, keys, nobody=nobody) if keys else _in_child(program)
+        if keys:
+            status, out, err = _on_terminal(program, keys, nobody=nobody, limit_s=limit_s)
+        else:
+            status, out, err = _in_child(program, limit_s)
         return Result(status, out, err, _listing(work))
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -235,7 +239,9 @@ def _status(status: int) -> int:
     return 128 - code if code < 0 else code
 
 
-def _on_terminal(program: Callable[[], None], keys: Sequence[tuple[str, str]], *, nobody: bool) -> tuple[int, str, str]:
+def _on_terminal(
+    program: Callable[[], None], keys: Sequence[tuple[str, str]], *, nobody: bool, limit_s: float
+) -> tuple[int, str, str]:
     """Call `program` in a forked child that has a terminal, and type; gives what appeared as output and as errors.
 
     The output is what the keys waited for, each as far as it appeared, since how a screen is drawn is a matter of time.
@@ -253,7 +259,7 @@ def _on_terminal(program: Callable[[], None], keys: Sequence[tuple[str, str]], *
         _become(program, (slave, slave, slave))
     os.close(slave)
     screen, found, waiting = "", "", list(keys)
-    end = time.monotonic() + _LIMIT_S
+    end = time.monotonic() + limit_s
     while True:
         if not select.select([master], [], [], max(0, end - time.monotonic()))[0]:
             os.killpg(pid, signal.SIGKILL)
@@ -273,7 +279,7 @@ def _on_terminal(program: Callable[[], None], keys: Sequence[tuple[str, str]], *
     return _status(status), found, screen
 
 
-def _in_child(program: Callable[[], None]) -> tuple[int, str, str]:
+def _in_child(program: Callable[[], None], limit_s: float) -> tuple[int, str, str]:
     """Call `program` in a forked child that leads a session of its own, with its output in files."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         sys.stdout.flush()
@@ -283,7 +289,7 @@ def _in_child(program: Callable[[], None]) -> tuple[int, str, str]:
             os.setsid()
             _become(program, (os.open("/dev/null", os.O_RDONLY), out.fileno(), err.fileno()))
         watched = os.pidfd_open(pid)
-        select.select([watched], [], [], _LIMIT_S)
+        select.select([watched], [], [], limit_s)
         os.killpg(pid, signal.SIGKILL)  # the program if it took too long, and servers that it left behind in any case
         os.close(watched)
         _, status = os.waitpid(pid, 0)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from tools import debroot
+from troth.libc.identify import resolve
 
 
 class Libc(NamedTuple):
@@ -58,18 +58,10 @@ def root_of(libc: Libc, packages: Sequence[str]) -> Path:
 
 
 def version_of(root: Path, libc: Libc) -> str:
-    """Which version the libc of a root says it is, read from the file itself.
-
-    glibc has its banner in the file; musl keeps its version as a string of its own, before its copyright line's text.
-    """
-    if libc.name == "musl":
-        data = _real(root, "lib/ld-musl-x86_64.so.1").read_bytes()
-        found = re.search(rb"\0(1\.[0-9]+\.[0-9]+)\0", data)
-    else:
-        triplet = {"amd64": "x86_64-linux-gnu", "i386": "i386-linux-gnu"}[libc.arch]
-        data = _real(root, f"lib/{triplet}/libc.so.6").read_bytes()
-        found = re.search(rb"GNU C Library \([^)]*\) [a-z]* ?release version ([0-9.]+[0-9])", data)
-    return found[1].decode() if found else "unknown"
+    """Which version the libc of a root says it is."""
+    found = resolve(str(root), arch={"amd64": "x86_64"}.get(libc.arch, libc.arch))
+    assert found.libc == libc.name
+    return found.version
 
 
 def word_size_of(root: Path) -> int:

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from libc_files import glibc, musl, plant
+from children import in_child
+from libc_files import docker_files, glibc, layer, musl, plant
 
 from troth import abi
 from troth.errors import ParseError, RequestError
@@ -142,8 +143,8 @@ def test_a_library_s_own_file_is_enough(tmp_path: Path) -> None:
         ("nosuch", "there is no libc `nosuch`", "a libc is named as"),
         ("glibc-", "there is no libc `glibc-`", "a libc is named as"),
         ("/no/such", "/no/such: no such file or directory", "a libc is named as"),
-        ("debian:", "`debian:` names no suite of Debian", "such as debian:trixie"),
-        ("debian:../../etc", "`debian:../../etc` names no suite of Debian", "such as debian:trixie"),
+        ("debian:", "`` is no suite of Debian", "such as debian:trixie"),
+        ("debian:../../etc", "`../../etc` is no suite of Debian", "such as debian:trixie"),
         ("debian:trixie/mus", "`mus` is no libc of Debian's", "the closest is `musl`"),
     ],
 )
@@ -175,6 +176,32 @@ def test_what_has_no_libc_is_said_so(tmp_path: Path) -> None:
         resolve(str(tmp_path / "void"))
     with pytest.raises(RequestError, match="is not a C library that is known here"):
         resolve(str(tmp_path / "elf"))
+
+
+def _open_to_all(directory: Path) -> None:
+    """Let a child in that is another user when this one is root."""
+    for path in (directory, *directory.parents):
+        if path == directory or path.name.startswith("pytest-"):
+            path.chmod(0o755)
+
+
+def test_what_may_not_be_read_is_said_so(tmp_path: Path) -> None:
+    root = plant(tmp_path / "root", {LIBC: glibc()})
+    file = plant(tmp_path, {"libc": glibc()}) / "libc"
+    _open_to_all(tmp_path)
+    for place in (root, file):
+        place.chmod(0)
+        with pytest.raises(RequestError, match=f"{place}: permission denied"):
+            in_child(lambda place=place: resolve(str(place)), unprivileged=True)  # type: ignore[misc]
+        place.chmod(0o700)
+
+
+def test_a_layer_of_a_directory_that_may_not_be_read_is_said_so(tmp_path: Path) -> None:
+    image = plant(tmp_path, docker_files([layer({LIBC: glibc()})]))
+    _open_to_all(tmp_path)
+    (image / "0/layer.tar").chmod(0)
+    with pytest.raises(RequestError, match=r"0/layer\.tar: permission denied"):
+        in_child(lambda: resolve(str(image)), unprivileged=True)
 
 
 def test_a_linker_script_with_a_library_s_name_is_passed_over(tmp_path: Path) -> None:

@@ -14,12 +14,15 @@ WORK = (
 )
 
 
-def told(seconds: float) -> bytes:
+DOWNLOAD = WORK.replace("Working('proving'):", "Working('proving') as told: told(45.4, 'Retrieving file 1 of 3');")
+
+
+def told(seconds: float, work: str = WORK) -> bytes:
     """What a terminal on standard error gets."""
     master, slave = pty.openpty()
     try:
         env = os.environ | {"TERM": "xterm"}
-        subprocess.run([sys.executable, "-c", WORK, str(seconds)], stderr=slave, env=env, check=True)
+        subprocess.run([sys.executable, "-c", work, str(seconds)], stderr=slave, env=env, check=True)
         os.set_blocking(master, False)
         try:
             return os.read(master, 65536)
@@ -34,8 +37,17 @@ def test_work_that_takes_long_is_told_at_a_terminal() -> None:
     assert b"proving" in told(2)
 
 
+def test_how_much_is_done_is_told_at_a_terminal() -> None:
+    assert b"proving: retrieving file 1 of 3, 45 %" in told(4, DOWNLOAD)
+
+
+def test_what_looks_like_colours_is_told_as_it_is() -> None:
+    assert b"proving a[/b][red].json" in told(4, WORK.replace("proving", "proving a[/b][red].json"))
+
+
 def test_work_that_is_done_at_once_is_not_told() -> None:
     assert told(0) == b""
+    assert told(0, DOWNLOAD) == b""
 
 
 @pytest.mark.parametrize("fails", [False, True])

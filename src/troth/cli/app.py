@@ -17,6 +17,7 @@ _VERBS = {
     "ask": ("troth.cli.ask", "ask"),
     "diff": ("troth.cli.diff", "diff"),
     "prove": ("troth.cli.prove", "prove"),
+    "forecast": ("troth.cli.forecast", "forecast_command"),
     "libc": ("troth.cli.libc", "libc"),
     "doctor": ("troth.cli.doctor", "doctor"),
 }

@@ -26,6 +26,8 @@ _PR_GET_CHILD_SUBREAPER: Final = 37
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _PR_GET_NO_NEW_PRIVS: Final = 39
 
+ADDR_NO_RANDOMIZE: Final = 0x0040000  # linux/personality.h
+
 _CLONE_VM: Final = 0x100
 
 PIDFD_NONBLOCK: Final = os.O_NONBLOCK  # Linux 5.10
@@ -85,6 +87,11 @@ def set_parent_death_signal(signum: int) -> None:
     A parent that ended before is not noticed: look for it afterwards.
     """
     syscall("prctl", _PR_SET_PDEATHSIG, signum, 0, 0, 0)
+
+
+def set_personality(persona: int) -> None:
+    """Choose how this process, and what it executes, is treated: personality(2)."""
+    syscall("personality", persona)
 
 
 def get_name() -> bytes:

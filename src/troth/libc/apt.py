@@ -56,9 +56,17 @@ _HINTS: Final = (
     ("No space left", "free some space, or set TROTH_CACHE to a directory with more"),
     ("unexpected size", _BETWEEN),
     ("Hash Sum mismatch", _BETWEEN),
-    ("NO_PUBKEY", "install debian-archive-keyring, whose keys sign Debian's suites"),
+    ("NO_PUBKEY", "Debian's suites are signed with the keys of debian-archive-keyring; TROTH_KEYRING names others"),
     ("is not signed", "the mirror does not serve what Debian signed; troth takes nothing else"),
     ("does not have a Release file", "name a suite of Debian, such as bookworm, trixie or sid"),
+)
+
+# What of apt's words is left out, which is where the mirror is.
+_UNNAMED: Final = (
+    (re.compile(r"^[EWN]: "), ""),
+    (re.compile(r"'\S+://[^']*'|\S+://\S+"), "<mirror>"),
+    (re.compile(r" ?\[IP: [^]]*\]"), ""),
+    (re.compile(r"((?:onnect to|esolve|esolving) )'?[^\s']+'?(?: \([^)]*\))?"), r"\1<mirror>"),
 )
 
 Told = Callable[[float, str], None]  # how much of a download is done, of 100, and what is fetched
@@ -93,18 +101,18 @@ def mirror() -> str:
 class Archive:
     """One suite for one architecture (Debian's name), or its sources (`arch` is "source"), as apt sees it.
 
-    `TROTH_MIRROR` names another mirror than the host's; what it serves is verified by `keyring` all the same.
+    `TROTH_MIRROR` names another mirror than the host's, and `TROTH_KEYRING` the file of the keys that sign its suites,
+    where these are not Debian's.
 
     Raises:
         FetchError: the mirror does not have it, or not whole.
     """
 
-    def __init__(self, suite: str, arch: str, *, keyring: str = "", told: Told | None = None) -> None:
+    def __init__(self, suite: str, arch: str, *, told: Told | None = None) -> None:
         self._name = f"{suite}/{arch}"
         self._told = told
-        given = os.environ.get("TROTH_MIRROR", "")
-        mark = f"-{hashlib.sha256(f'{given} {keyring}'.encode()).hexdigest()[:8]}" if given or keyring else ""
-        self._top = cache_directory() / "apt" / f"{suite}-{arch}{mark}"
+        other = other_mirror()
+        self._top = cache_directory() / "apt" / f"{suite}-{arch}{other and f'-{other}'}"
         for part in ("sources.list.d", "preferences.d", "apt.conf.d"):
             (self._top / "etc/apt" / part).mkdir(parents=True, exist_ok=True)
         for part in ("state/lists/partial", "cache/archives/partial", "empty/partial"):
@@ -116,7 +124,7 @@ class Archive:
             stamp = self._top / "updated"
             if stamp.exists() and time.time() - stamp.stat().st_mtime < FRESH_S:
                 return
-            self._configure(suite, arch, given or mirror(), keyring)
+            self._configure(suite, arch)
             self.apt("apt-get", "-qq", "update")
             stamp.touch()
 
@@ -135,8 +143,10 @@ class Archive:
                 complaints.append(error)
         raise all_of(complaints)
 
-    def _configure(self, suite: str, arch: str, uri: str, keyring: str) -> None:
-        keyring = keyring or next((path for path in KEYRINGS if Path(path).exists()), "")
+    def _configure(self, suite: str, arch: str) -> None:
+        uri = os.environ.get("TROTH_MIRROR") or mirror()
+        given = os.environ.get("TROTH_KEYRING", "")
+        keyring = os.path.abspath(given) if given else next((path for path in KEYRINGS if Path(path).exists()), "")
         # Freshness is not asked for: a mirror that stands still is as good for this as today's.
         options = "check-valid-until=no" + (f" signed-by={keyring}" if keyring else "")
         suites = (suite, "sid") if suite == "experimental" else (suite,)  # which is not closed by itself
@@ -202,6 +212,12 @@ class Archive:
         return [self._packages / name for name in names]
 
 
+def other_mirror() -> str:
+    """What tells the mirror and the keys that were asked for from others; empty for the host's own."""
+    given = [os.environ.get(name, "") for name in ("TROTH_MIRROR", "TROTH_KEYRING")]
+    return hashlib.sha256(" ".join(given).encode()).hexdigest()[:8] if any(given) else ""
+
+
 def all_of(complaints: Sequence[FetchError]) -> FetchError:
     """One error for several tries of which none worked."""
     return FetchError("; ".join(map(str, complaints)), hint=next((one.hint for one in complaints if one.hint), ""))
@@ -250,4 +266,6 @@ def _reason(complaint: str) -> str:
     lines = [line.strip() for line in complaint.splitlines() if line.strip()]
     reasons = [line for line in lines if "Failed to fetch" in line or "is not signed" in line or "Release file" in line]
     reason = (reasons or lines or ["failed"])[0 if reasons else -1]
-    return re.sub(r"'\S+://[^']*'|\S+://\S+", "<mirror>", re.sub(r"^[EWN]: ", "", reason))
+    for pattern, instead in _UNNAMED:
+        reason = pattern.sub(instead, reason)
+    return reason

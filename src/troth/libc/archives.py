@@ -176,7 +176,10 @@ class _Files:
     def open(self, name: str) -> IO[bytes]:
         """See `Store`."""
         path = os.path.join(self.where, follow(self._tree, name))
-        return open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+        try:
+            return open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+        except OSError as error:
+            raise RequestError(f"{path}: {said(error)}") from None
 
 
 class _Tar:
@@ -218,7 +221,7 @@ def _store(path: str) -> Iterator[Store | None]:
         store = None
         try:
             store = _Tar(path, opened.enter_context(open_archive(file, path)))
-        except tarfile.ReadError:
+        except (tarfile.ReadError, tarfile.HeaderError):  # no tar file, packed or not
             pass
         except DAMAGED as error:
             raise ParseError(path, f"is damaged: {said(error)}") from None

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import IO, Final, NamedTuple, Protocol
 
 from troth.errors import ParseError
-from troth.libc.packed import members
+from troth.libc.packed import DAMAGED, members, said
 from troth.libc.roots import LARGEST
 
 _MOST_MEMBERS: Final = 2_000_000
@@ -105,8 +105,11 @@ class Layers:
         kind, _, value = layer.digest.partition(":")
         if kind not in _DIGESTS:
             raise ParseError(self.where, f"has a layer with a digest of the unknown kind `{kind[:20]}`")
-        with self._store.open(layer.name) as file:
-            found = hashlib.file_digest(file, kind).hexdigest()  # type: ignore[arg-type]  # a file of bytes
+        try:
+            with self._store.open(layer.name) as file:
+                found = hashlib.file_digest(file, kind).hexdigest()  # type: ignore[arg-type]  # a file of bytes
+        except DAMAGED as error:
+            raise ParseError(self.where, f"has a layer that is damaged: {said(error)}") from None
         if found != value:
             problem = f"has a layer {value[:12]} whose content has the {kind} {found[:12]}"
             raise ParseError(self.where, problem, hint="the image is damaged or was changed; save it again")

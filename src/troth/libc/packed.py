@@ -145,5 +145,5 @@ def _zstd(stream: IO[bytes], where: str) -> Iterator[IO[bytes]]:
 
 def said(error: Exception) -> str:
     """What an error says, as the rest of a sentence."""
-    text = str(error) or type(error).__name__
+    text = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
     return text[:1].lower() + text[1:]

@@ -10,6 +10,7 @@ from troth.cli.verbs import Verbs
 _VERBS = {
     "list": ("troth.cli.libc.list", "list_"),
     "fetch": ("troth.cli.libc.fetch", "fetch"),
+    "probe": ("troth.cli.libc.probe", "probe"),
     "show": ("troth.cli.libc.show", "show"),
     "diff": ("troth.cli.libc.diff", "diff"),
 }
@@ -28,4 +29,5 @@ def libc() -> None:
     Examples:
       troth libc list
       troth libc fetch debian:trixie
+      troth libc probe / -f fopen
     """

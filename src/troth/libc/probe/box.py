@@ -124,6 +124,7 @@ def _shut_in(box: Box, directory: Path, control: socket.socket) -> None:
         os._exit(0)
     process.set_parent_death_signal(signal.SIGKILL)
     os.setsid()
+    process.set_personality(process.ADDR_NO_RANDOMIZE)
     socket.sethostname("box")
     _raise_loopback()
     n.mount("none", "/", flags=n.MS_REC | n.MS_PRIVATE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from troth import abi
@@ -20,6 +21,8 @@ _VALUES = frozenset((
     "mode", "at_flags",
 ))  # fmt: skip
 _SMALL = frozenset(("arg2", "key"))  # of prctl and System V IPC: a choice when it is small
+
+_UNKNOWN = re.compile("0x[0-9a-f]{5}")
 
 _U32 = 0xFFFFFFFF
 _AT_FDCWD = 0xFFFFFF9C
@@ -52,7 +55,8 @@ def _argument(arch: str, call: str, index: int, args: tuple[int, ...], known: di
     if name in _DESCRIPTORS:
         return {_U32: "-1", _AT_FDCWD: "AT_FDCWD"}.get(low, "fd")
     if has_words(arch, call, index, known=known):
-        return argument(arch, call, index, value, known=known)
+        words = argument(arch, call, index, value, known=known)
+        return "*" if _UNKNOWN.search(words) else words  # memory that libc has not set, passed on
     if name in _PROCESSES:
         return {0: "0", _U32: "-1"}.get(low, "pid")
     if name == "mode":

@@ -35,12 +35,22 @@ NOTHING = "nothing"  # it failed, and left errno alone
 _WORD = struct.Struct("=i")
 _CLONE_FLAGS = struct.Struct("=Q")
 _U32 = 0xFFFFFFFF
+_MOST_NAMES = 1 << 17
 _MOST_CALLS = 3000  # of one run; more is a loop without end
-_SETTLE_S = 0.1  # for what a case started to end, before it is left alone
+_SETTLE_S = 0.15  # for what a case started to end, before it is left alone
+_QUIET_S = 0.03  # or for it to call something
 
 _ENDS = frozenset(("exit", "exit_group"))
 _MAKES = frozenset(("clone", "clone3", "fork", "vfork"))
 _EXEC = frozenset(("execve", "execveat"))
+
+
+class Entry(NamedTuple):
+    """A case as the probe names it."""
+
+    number: int
+    function: str
+    variant: str
 
 
 class Run(NamedTuple):
@@ -60,7 +70,7 @@ class Run(NamedTuple):
 
 
 class Session:
-    """A probe in a box; a context manager.
+    """A probe in a box, and the `entries` of its cases; a context manager.
 
     Raises:
         RequestError: no box can be made here.
@@ -76,6 +86,8 @@ class Session:
             self._listener.set_flags(sync_wake_up=True)
         except EnforcementError:
             pass  # before Linux 6.6: the same, slower
+        rows = self._opened.control.recv(_MOST_NAMES).decode().splitlines()
+        self.entries = tuple(Entry(number, *row.split("\t")) for number, row in enumerate(rows))
         self._poll = select.poll()
         self._poll.register(self._listener.fd, select.POLLIN)
         self._poll.register(self._opened.control, select.POLLIN)
@@ -94,44 +106,40 @@ class Session:
         """Run a case; `refuse` says with which errno to answer a call, or 0 to let it be made."""
         record = _Record(self._arch)
         self._opened.control.send(_WORD.pack(index))
-        deadline = monotonic() + limit
-        settled = 0.0  # until when to wait for what the case has started
-        held: Notification | None = None  # its last mark, not answered yet
+        start = monotonic()
+        held: Notification | None = None  # its end, which waits for what it has started
+        settled = quiet = 0.0
         hangs = loose = False
         while True:
             now = monotonic()
-            if held and (record.left <= 0 or now > settled):
+            if held and (record.left <= 0 or now > settled or now > quiet):
                 loose = record.left > 0
-                self._listener.respond(held.id)
+                self._listener.respond(held.id, continue_=held.nr != MARK)
                 held = None
-            if now > deadline and not hangs:
+            if not hangs and (now - start > limit or record.count > _MOST_CALLS):
                 hangs = True
                 record.kill()
             ready = self._poll.poll(2 if held else 20)
             if any(fd == self._opened.control.fileno() for fd, _ in ready):
                 (status,) = _WORD.unpack(self._opened.control.recv(_WORD.size))
                 return record.finished(status, hangs=hangs, loose=loose)
-            if not ready:
-                continue
-            call = self._listener.receive()
+            call = self._listener.receive() if ready else None
             if call is None:
                 continue
+            quiet = now + _QUIET_S
             if call.nr == MARK:
-                if record.mark(call):
-                    held, settled = call, now + _SETTLE_S
-                else:
-                    self._listener.respond(call.id)
-                continue
-            found = record.note(call)
-            errno = refuse(found) if found and refuse else 0
-            if record.count > _MOST_CALLS and not hangs:
-                hangs = True
-                record.kill()
-            if found and errno:
+                found, errno, ends = None, 0, record.mark(call)
+            else:
+                found = record.note(call)
+                errno = refuse(found) if found and refuse else 0
+                ends = found is not None and not errno and record.is_end(call, found)
+            if ends:
+                held, settled = call, now + _SETTLE_S
+            elif found and errno:
                 record.refused(call, found)
                 self._listener.respond(call.id, error=errno)
             else:
-                self._listener.respond(call.id, continue_=True)
+                self._listener.respond(call.id, continue_=call.nr != MARK)
 
 
 class _Record:
@@ -165,11 +173,12 @@ class _Record:
             self._main, self._recording = call.pid, True
         elif what == STARTING:
             self._main, self._starting = call.pid, True
-        elif what == END and call.pid == self._main:
-            self._recording = self._recording or self._starting
-            self._result = _result(first, second, self._arch)
-            self._left.add(call.pid)
-            return True
+        elif what == END:
+            self._result = self._result or _result(first, second, self._arch)
+            if call.pid == self._main:
+                self._left.add(call.pid)
+                return True
+            self._gone(call.pid)  # daemon() comes back in another process
         elif what in (LEAVE, EXECED):
             self._gone(call.pid)
         elif what == ABSENT:
@@ -200,6 +209,10 @@ class _Record:
             self._gone(call.pid)
         return found
 
+    def is_end(self, call: Notification, found: Seen) -> bool:
+        """Whether this is the process's end, which what it has started might not outlive."""
+        return found.name == "exit_group" and call.pid == self._main
+
     def refused(self, call: Notification, found: Seen) -> None:
         """Take back what was concluded from a call that is not made after all."""
         if found.name in _MAKES:
@@ -215,8 +228,7 @@ class _Record:
         if hangs:
             result = "hangs"
         elif ended:
-            signalled = os.WIFSIGNALED(status)
-            result = signal.Signals(os.WTERMSIG(status)).name if signalled else f"exit {os.WEXITSTATUS(status)}"
+            result = _signal_name(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else f"exit {os.WEXITSTATUS(status)}"
         elsewhere = tuple(call for call in self._elsewhere if call not in self._own)
         return Run(result, ended, tuple(self._own), elsewhere, loose, self._absent)
 
@@ -232,6 +244,13 @@ def _result(kind: int, value: int, arch: str) -> str:
     if kind == VALUE:
         return str(value - (1 << 32) if value >> 31 else value)
     return errno_name(value, arch) if value else NOTHING
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # of those that a libc keeps for itself
+        return f"SIG{number}"
 
 
 def _clone_flags(arch: str, call: Notification) -> str:

@@ -6,8 +6,7 @@ Each run is made again, and only what stays the same is kept, so that the facts 
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from typing import NamedTuple
@@ -15,22 +14,14 @@ from typing import NamedTuple
 from troth import abi
 from troth.libc.probe.box import Box
 from troth.libc.probe.facts import ERRNOS, Case, Refusal, Seen
-from troth.libc.probe.session import NOTHING, Run, Session
+from troth.libc.probe.session import NOTHING, Entry, Run, Session
 
 _CHUNK = 24  # cases to a box: few enough that the processors are done at about the same time
 _LIMIT_S = 0.5  # for one run; a libc's own waits in the cases take milliseconds
-_PATIENT_S = 4.0  # before it is said to hang
-_TRIES = 5
+_PATIENT_S = 2.5  # before it is said to hang
+_TRIES = 7
 
 Progress = Callable[[int, int], None]
-
-
-class Entry(NamedTuple):
-    """A case as the probe lists it."""
-
-    number: int
-    function: str
-    variant: str
 
 
 class Surveyed(NamedTuple):
@@ -40,27 +31,21 @@ class Surveyed(NamedTuple):
     absent: tuple[str, ...]
 
 
-def entries(box: Box, *, loader: Sequence[str] = ()) -> list[Entry]:
-    """The cases of a probe, in its own words."""
-    done = subprocess.run([*loader, str(box.probe), "--list"], capture_output=True, text=True, check=True)
-    rows = (line.split("\t") for line in done.stdout.splitlines())
-    return [Entry(number, function, variant) for number, (function, variant, _) in enumerate(rows)]
-
-
 def survey(
     box: Box,
     arch: str,
-    wanted: Iterable[Entry],
     *,
+    wanted: Callable[[Entry], bool] = lambda entry: True,
     workers: int = 0,
     progress: Progress = lambda done, total: None,
 ) -> Surveyed:
-    """Run cases, refuse them their calls, and give the facts.
+    """Run the cases that are `wanted`, refuse them their calls, and give the facts.
 
     Raises:
         RequestError: no box can be made here.
     """
-    todo = list(wanted)
+    with Session(box, arch) as session:
+        todo = [entry for entry in session.entries if wanted(entry)]
     chunks = [todo[start : start + _CHUNK] for start in range(0, len(todo), _CHUNK)]
     cases: dict[tuple[str, str], Case] = {}
     absent: set[str] = set()
@@ -95,6 +80,7 @@ class _Study:
     def __init__(self, session: Session, arch: str, entry: Entry) -> None:
         self._session = session
         self._entry = entry
+        self._hung: set[str] = set()
         self._errnos = {name: abi.words.constant(name, arch) for name in ERRNOS}
 
     def case(self) -> Case | None:
@@ -104,6 +90,7 @@ class _Study:
             return None
         self._base = base
         every = base.own + base.elsewhere
+        self._usual = frozenset(every)
         refusals: list[Refusal] = []
         particular: list[Refusal] = []
         for name in dict.fromkeys(call.name for call in every):
@@ -125,9 +112,11 @@ class _Study:
 
     def _refusal(self, call: str, which: Callable[[Seen], bool], errno: str) -> Refusal:
         number = self._errnos[errno]
-        run = self._steady(lambda seen: number if which(seen) else 0)
+        run = self._steady(lambda seen: number if which(seen) else 0, call.partition("(")[0], errno)
         base = self._base
-        new = tuple(seen for seen in run.own + run.elsewhere if seen not in base.own and seen not in base.elsewhere)
+        new = tuple(seen for seen in run.own + run.elsewhere if seen not in self._usual)
+        if base.elsewhere:
+            new = tuple(seen for seen in new if seen.name != "futex")  # tasks that race wait, or need not
         if run.result == "hangs" or (run.loose and not base.loose):
             outcome, result = "hangs", ""
         elif run.result == base.result:
@@ -140,22 +129,30 @@ class _Study:
             outcome, result = "other", run.result
         return Refusal(call, errno, outcome, result, new)
 
-    def _steady(self, refuse: Callable[[Seen], int] | None) -> Run:
-        """A run as it is each time: twice the same result, and the calls that both made."""
-        runs: list[Run] = []
+    def _steady(self, refuse: Callable[[Seen], int] | None, call: str = "", expected: str = "") -> Run:
+        """A run as it is each time: the same result, and the calls that all runs made.
+
+        Two runs will do, unless tasks race: then it takes four to leave out what only happens to some.
+        """
+        steady: dict[tuple[str, bool], list[Run]] = {}
         for _ in range(_TRIES):
             run = self._session.run(self._entry.number, refuse, _LIMIT_S)
             if run.result == "hangs":
-                run = self._session.run(self._entry.number, refuse, _PATIENT_S)
+                # Where it was waited for in vain with another errno, it is not waited for again.
+                if call not in self._hung:
+                    run = self._session.run(self._entry.number, refuse, _PATIENT_S)
                 if run.result == "hangs":
+                    self._hung.add(call)
                     return run
             if run.absent:
                 return run
-            for other in runs:
-                if (other.result, other.loose) == (run.result, run.loose):
-                    return _both(other, run)
-            runs.append(run)
-        return runs[0]
+            if expected and run.result == expected and not run.elsewhere and set(run.own) <= self._usual:
+                return run  # what nearly every call does that is refused: it is not chance
+            same = steady.setdefault((run.result, run.loose), [])
+            same.append(run)
+            if len(same) == (4 if run.elsewhere else 2):
+                break
+        return _common(max(steady.values(), key=len))
 
 
 def _named(name: str) -> Callable[[Seen], bool]:
@@ -166,8 +163,10 @@ def _just(one: Seen) -> Callable[[Seen], bool]:
     return lambda call: call == one
 
 
-def _both(one: Run, other: Run) -> Run:
-    return one._replace(
-        own=tuple(call for call in one.own if call in other.own),
-        elsewhere=tuple(call for call in one.elsewhere if call in other.elsewhere or call in other.own),
+def _common(runs: Sequence[Run]) -> Run:
+    first = runs[0]
+    every = set(first.own + first.elsewhere).intersection(*(run.own + run.elsewhere for run in runs[1:]))
+    return first._replace(
+        own=tuple(call for call in first.own if call in every),
+        elsewhere=tuple(call for call in first.elsewhere if call in every),
     )

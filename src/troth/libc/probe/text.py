@@ -54,6 +54,11 @@ def dump(facts: ProbeFacts) -> str:
     return "\n".join(lines) + "\n"
 
 
+def case_lines(case: Case) -> list[str]:
+    """One case in full, as `dump` writes it."""
+    return [f"{_name(case)}: {case.result}", *_body(case)]
+
+
 def _name(case: Case) -> str:
     return f"{case.function}, {case.variant}" if case.variant else case.function
 

@@ -1,8 +1,8 @@
 /*
  * The probe's main: runs the cases it is told to, each in a child of its own.
  *
- *   probe --list              name the cases
- *   probe --serve FD          install the filter, pass its listener on the socket FD, then run what FD says
+ *   probe --serve FD          install the filter, pass its listener and the names of the cases on the socket FD,
+ *                             then run what FD says
  *   probe --case N            run one case in this very process: for those that need a fresh one
  *   probe --start             only start
  *
@@ -163,6 +163,15 @@ static void pass(int socket, int descriptor)
 	unseen(SYS_close, descriptor, 0, 0, 0, 0);
 }
 
+/* In the order of their numbers: a line for each, the function and the variant. */
+static void name_cases(int socket)
+{
+	char *end = buffer;
+	for (const struct probe *probe = __start_probes; probe < __stop_probes; probe++)
+		end += L(sprintf)(end, "%s\t%s\n", probe->function, probe->variant);
+	unseen(SYS_write, socket, (long)buffer, end - buffer, 0, 0);
+}
+
 /* Commands are the number of a case, answered by the child's pid as it starts and its wait status as it ends. */
 static int serve(int socket)
 {
@@ -172,6 +181,7 @@ static int serve(int socket)
 	if (listener < 0)
 		return 3;
 	pass(socket, listener);
+	name_cases(socket);
 	for (unsigned number = 1;; number++) {
 		int index, child, gone;
 		int last = 0;
@@ -214,9 +224,7 @@ int main(int count, char **arguments)
 			end(OK, 0);
 		run(probe, number_of(arguments[3]));
 	}
-	for (const struct probe *probe = __start_probes; probe < __stop_probes; probe++)
-		L(printf)("%s\t%s\t%d\n", probe->function, probe->variant, probe->flags);
-	return 0;
+	return 2;
 }
 
 const char *unique(const char *text)
@@ -267,9 +275,15 @@ void pause_ms(long ms)
 	unseen(SYS_poll, 0, 0, ms, 0, 0);
 }
 
+/* A libc does things in the child of its fork; they would be taken for the case's. */
+long helper(void)
+{
+	return unseen(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+}
+
 int child_exits(int status)
 {
-	int child = L(fork)();
+	int child = helper();
 	siginfo_t info;
 	if (child == 0)
 		quit(status);
@@ -279,7 +293,7 @@ int child_exits(int status)
 
 int child_waits(void)
 {
-	int child = L(fork)();
+	int child = helper();
 	if (child == 0) {
 		pause_ms(5000);
 		quit(0);
@@ -301,7 +315,7 @@ void ignore(int signum)
 void server(int fd, int accepts)
 {
 	char text[512];
-	if (L(fork)() != 0)
+	if (helper() != 0)
 		return;
 	for (;;) {
 		int peer = accepts ? (int)unseen(SYS_accept4, fd, 0, 0, 0, 0) : fd;

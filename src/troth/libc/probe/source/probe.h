@@ -76,7 +76,7 @@ enum { OK, VALUE_IS, FAILED };
 #define ERROR(e)  ({ int v_ = (e); v_ ? end(FAILED, v_) : end(OK, 0); })              /* it returns an errno */
 #define VALUE(e)  ({ long v_ = (long)(e); end(VALUE_IS, v_); })                       /* no value is a failure */
 #define DONE(e)   ({ (void)(e); end(OK, 0); })
-#define NEVER(e)  ({ (void)(e); end(FAILED, 0); })                                    /* it does not return */
+#define NEVER(e)  ({ (void)(e); end(FAILED, errno); })                                /* it does not return */
 
 /* System calls that are not recorded: the filter lets this last argument through. */
 #define UNSEEN 0x7e577e57L
@@ -89,6 +89,7 @@ int directory(const char *name);                     /* make a directory with th
 int pipe_with(const char *text);                     /* the reading end of a pipe that holds this, and no writer */
 int terminal(void);                                  /* the slave of a new pseudo-terminal */
 void pause_ms(long ms);                              /* sleep */
+long helper(void);                                   /* fork, unseen: 0 in a child that may only make unseen calls */
 int child_exits(int status);                         /* a child that has ended by now; its pid */
 int child_waits(void);                               /* a child that does nothing for a while */
 void leave(int status) __attribute__((noreturn));    /* end a child of the case */

@@ -1,0 +1,123 @@
+"""What each function does on a system: from what was seen of a build, moved to the asked version by what is recorded.
+
+Sources, the best first: the probe's facts of the very build; those of the nearest build, with the calls replaced that
+are recorded to have changed in between; what is recorded alone; and, of functions that only the static analysis knows,
+the calls that are in their own code. Each answer says what it rests on.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from troth.libc.forecast.moving import moved
+from troth.libc.forecast.recorded import EVERY, current, on_arch, same_use
+from troth.libc.forecast.systems import LIBCS, releases
+from troth.libc.probe.facts import Case, Seen, builds, probe_facts
+
+if TYPE_CHECKING:
+    from troth.libc.forecast.systems import System
+    from troth.libc.forecast.tables import Name, State
+
+LIBC = "libc"  # in place of the kind: functions of one C library are compared with those of another
+
+# (`libc` or what else makes calls, function, variant)
+Key = tuple[str, str, str]
+
+
+class Doing(NamedTuple):
+    """What a function does: its calls, and how it was learnt (`case` where it was seen, `evidence` in words)."""
+
+    function: str
+    variant: str
+    maker: str
+    version: str
+    calls: tuple[Seen, ...]
+    case: Case | None
+    evidence: tuple[str, ...]
+
+    @property
+    def name(self) -> Name:
+        return self.function, self.variant
+
+
+def doings(system: System) -> dict[Key, Doing]:
+    """Everything that functions do on a system; shared, not to be changed."""
+    found: dict[Key, Doing] = {}
+    for maker, version in system.makers:
+        found |= _of(maker, version, system.arch)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _of(maker: str, version: str, arch: str) -> dict[Key, Doing]:
+    kind = LIBC if maker in LIBCS else maker
+    seen = _seen(maker, version, arch) if maker in LIBCS else {}
+    functions = {function for function, _ in seen}
+    found = dict(seen)
+    for (function, variant), rows in current(maker, version, arch).items():
+        if (function, variant) == EVERY or (function in functions and not variant) or (function, variant) in seen:
+            continue
+        calls = _here([call for row in rows for call in row.calls], arch, maker)
+        if variant and function in functions and _adds_nothing(calls, function, seen):
+            continue
+        evidence = tuple(recorded_words(row) for row in rows)
+        found[function, variant] = Doing(function, variant, maker, version, calls, None, evidence)
+    return {(kind, *name): doing for name, doing in found.items()}
+
+
+def _adds_nothing(calls: tuple[Seen, ...], function: str, seen: dict[Name, Doing]) -> bool:
+    known = [call for (name, _), doing in seen.items() if name == function for call in doing.calls]
+    return all(any(same_use(call, other) for other in known) for call in calls)
+
+
+def recorded_words(row: State) -> str:
+    """A state as evidence."""
+    return f"recorded: {row.maker} {row.since}, {row.source}"
+
+
+def _here(calls: list[Seen], arch: str, maker: str) -> tuple[Seen, ...]:
+    made = (on_arch(call, arch, maker) for call in calls)
+    return tuple(dict.fromkeys(call for call in made if call is not None))
+
+
+def _seen(maker: str, version: str, arch: str) -> dict[Name, Doing]:
+    """What was seen of the nearest build, as it is in the asked version on the asked architecture."""
+    nearest = nearest_build(maker, version, arch)
+    if nearest is None:
+        return {}
+    build, on = nearest
+    facts = probe_facts(build, on)
+    was = build.partition("-")[2]
+    exact = was == version and on == arch
+    found: dict[Name, Doing] = {}
+    for name, case in facts.cases.items():
+        calls: tuple[Seen, ...] = case.calls
+        evidence: tuple[str, ...] = (f"probe: {build} on {on}",)
+        if not exact:
+            calls, changes = moved(case, maker, (was, on), (version, arch))
+            evidence = (*dict.fromkeys(recorded_words(row) for row in changes), *evidence)
+        if on != arch:
+            calls = _here(list(calls), arch, maker)
+        found[name] = Doing(*name, maker, version, calls, case, evidence)
+    return found
+
+
+def nearest_build(maker: str, version: str, arch: str) -> tuple[str, str] | None:
+    """The build whose facts come closest: of the same architecture if there is one, then by releases; the older of two.
+
+    A build of another architecture stands in for one that nobody has probed on this one.
+    """
+    known = [(build, on) for build, on in builds() if build.partition("-")[0] == maker and on in (arch, "x86_64")]
+    order = releases(maker)
+    if not known or version not in order:
+        return None
+    at = order.index(version)
+
+    def far(one: tuple[str, str]) -> tuple[bool, int, bool]:
+        build, on = one
+        away = order.index(build.partition("-")[2]) - at
+        # What one architecture does in a near version tells less than what it does itself in a far one.
+        return (on != arch, abs(away), away > 0)
+
+    return min(known, key=far)
