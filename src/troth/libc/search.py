@@ -21,7 +21,8 @@ from troth.libc.unpack import RECORDS
 
 _BANNER: Final = re.compile(rb"GNU C Library \(([^)\n]{1,200})\) [a-z ]*release version ([0-9][0-9.]*[0-9])")
 _MUSL: Final = re.compile(rb"musl libc \([^)\n]{1,40}\)\n")
-_MUSL_VERSION: Final = re.compile(rb"\0([01]\.[0-9]+\.[0-9]+)(?:-git[^\0]{0,60})?\0")
+# The first string of its section has other bytes before it.
+_MUSL_VERSION: Final = re.compile(rb"(?<![0-9.])([01]\.[0-9]+\.[0-9]+)(?:-git[^\0]{0,60})?\0")
 # The files of a libc, by their names as programs need them; the first is the libc. Before 2.34, glibc's threads are in
 # a file of their own, and so are others of its parts to this day.
 _MAIN: Final = {"glibc": re.compile(r"libc\.so\.6(\.1)?"), "musl": re.compile(r"ld-musl-.*\.so\.1|libc\.so")}
