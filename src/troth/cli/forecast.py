@@ -220,7 +220,7 @@ def _functions(some: list[Finding]) -> Iterable[str]:
     """Functions with what becomes of them, those that fare alike on one line."""
     alike: dict[str, list[str]] = {}
     for finding in some:
-        variant = f" ({finding.variant})" if finding.variant else ""
+        variant = f" ({finding.variant}{', where set' if finding.optional else ''})" if finding.variant else ""
         maker = "" if finding.maker in ("glibc", "musl", "bionic", "linux") else f"{finding.maker}: "
         alike.setdefault(finding.outcome, []).append(f"{maker}{finding.function}{variant}")
     for outcome, names in alike.items():
@@ -253,6 +253,7 @@ def as_data(filter_: str, found: Forecast) -> dict[str, object]:
                 "call": one.call,
                 "answer": one.answer,
                 "effect": one.effect,
+                "optional": one.optional,
                 "outcome": one.outcome,
                 "since": one.since,
                 "evidence": list(one.evidence),

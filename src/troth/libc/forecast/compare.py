@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 BYPASS = "bypass"
 
+# Variants that only a setting brings about: glibc.malloc.hugetlb, glibc.elf.thp, glibc.mem.decorate_maps.
+SETTINGS = ("huge-pages", "decorated-maps")
+
 # Moments that every program has; others need a function that leads there.
 ALWAYS = ("(start)", "(exit)", "(abort)", "(signal)", "(malloc)", "(resumed call)", "(user probe)", "(no vDSO)")
 # What a kernel, or a machine, may do although the old one never did.
@@ -75,6 +78,11 @@ class Finding(Value):
     fix: mend.Fix | None
     _defaults = {"fix": None}
 
+    @property
+    def optional(self) -> bool:
+        """Whether it happens only where a setting of the C library is on that is off by default."""
+        return self.variant in SETTINGS
+
 
 class Forecast(NamedTuple):
     """What was found: `judged` functions in all, `refused_before` of which did not work before either.
@@ -91,7 +99,7 @@ class Forecast(NamedTuple):
     @property
     def breaks(self) -> bool:
         """Whether something stops working, or slips through."""
-        return any(finding.effect in (BREAKS, BYPASS) for finding in self.findings)
+        return any(finding.effect in (BREAKS, BYPASS) and not finding.optional for finding in self.findings)
 
 
 def forecast(
