@@ -220,7 +220,7 @@ def _functions(some: list[Finding]) -> Iterable[str]:
     """Functions with what becomes of them, those that fare alike on one line."""
     alike: dict[str, list[str]] = {}
     for finding in some:
-        variant = f" ({finding.variant}{', where set' if finding.optional else ''})" if finding.variant else ""
+        variant = f" ({finding.variant}{', if so' if finding.optional else ''})" if finding.variant else ""
         maker = "" if finding.maker in ("glibc", "musl", "bionic", "linux") else f"{finding.maker}: "
         alike.setdefault(finding.outcome, []).append(f"{maker}{finding.function}{variant}")
     for outcome, names in alike.items():

@@ -30,7 +30,10 @@ Key = tuple[str, str, str]
 
 
 class Doing(NamedTuple):
-    """What a function does: its calls, and how it was learnt (`case` where it was seen, `evidence` in words)."""
+    """What a function does: its calls, and how it was learnt (`case` where it was seen, `evidence` in words).
+
+    `fails` says that it does not work, whatever a filter says.
+    """
 
     function: str
     variant: str
@@ -39,6 +42,7 @@ class Doing(NamedTuple):
     calls: tuple[Seen, ...]
     case: Case | None
     evidence: tuple[str, ...]
+    fails: bool = False
 
     @property
     def name(self) -> Name:
@@ -66,7 +70,8 @@ def _of(maker: str, version: str, arch: str) -> dict[Key, Doing]:
         if variant and function in functions and _adds_nothing(calls, function, seen):
             continue
         evidence = tuple(recorded_words(row) for row in rows)
-        found[function, variant] = Doing(function, variant, maker, version, calls, None, evidence)
+        fails = any(row.fails for row in rows)
+        found[function, variant] = Doing(function, variant, maker, version, calls, None, evidence, fails)
     if maker in LIBCS:
         known = {function for function, _ in found}
         found |= {name: doing for name, doing in _read(maker, version, arch).items() if name[0] not in known}
@@ -109,7 +114,7 @@ def _seen(maker: str, version: str, arch: str) -> dict[Name, Doing]:
             evidence = (*dict.fromkeys(recorded_words(row) for row in changes), *evidence)
         if on != arch:
             calls = _here(list(calls), arch, maker)
-        found[name] = Doing(*name, maker, version, calls, case, evidence)
+        found[name] = Doing(*name, maker, version, calls, case, evidence, _fails(case))
     return found
 
 
@@ -153,6 +158,11 @@ def _introduced_after(maker: str, version: str, build: tuple[str, str]) -> froze
             since = version_key(reached.version)
             first[reached.name] = min(since, first.get(reached.name, since))
     return frozenset(name for name, since in first.items() if since > version_key(version))
+
+
+def _fails(case: Case) -> bool:
+    """Whether a function was seen to fail: its result is an errno's name."""
+    return case.result.startswith("E") and case.result.isupper()
 
 
 def nearest_build(maker: str, version: str, arch: str, builds: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:
