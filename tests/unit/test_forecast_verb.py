@@ -112,3 +112,11 @@ def test_a_mistake_is_told_in_one_line(
     assert out == ""
     assert told in err
     assert "Traceback" not in err
+
+
+def test_a_program_says_what_is_not_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    program = tmp_path / "program"
+    program.write_bytes(Path("/bin/true").read_bytes() + b"\0rustc version 1.39.0 (4560ea788 2019-11-04)\0")
+    status, out, _ = run(capfd, "pipes.bpf", "--from", "glibc-2.36", "--to", "rust-1.40", "--program", str(program))
+    assert out.startswith("pipes.bpf: glibc-2.36,rust-1.39.0,")
+    assert status in (0, 1)
