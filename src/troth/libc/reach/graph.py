@@ -319,7 +319,7 @@ class _Builder:
         return seen
 
     def _add_starts(self) -> None:
-        """The nodes that no name of a program leads to: what runs before and after main, and in a thread."""
+        """The nodes that no name of a program leads to: what runs before and after main, and for a thread."""
         graph, nodes = self.graph, self._nodes
         start: set[int] = set()
         ends: set[int] = set()
@@ -330,11 +330,12 @@ class _Builder:
             if elf.image.entry and not elf.interpreter and (index, elf.image.entry) in nodes:
                 start.add(nodes[index, elf.image.entry])
         named = {export.name: export.node for export in graph.exports if export.default}
-        start.update(named[name] for name in ("__libc_start_main", "__libc_early_init") if name in named)
+        start.update(named[name] for name in known.STARTING if name in named)
         ends.update(named[name] for name in ("exit",) if name in named)
         threads: set[int] = set()
         for name in ("pthread_create", "__pthread_create"):
             if name in named:
+                threads.add(named[name])  # who starts one, too
                 for node in self._within([named[name]]):
                     threads.update(to for to, kind in graph.leads[node].items() if kind == CHILD)
         graph.starts = {
