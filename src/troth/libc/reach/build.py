@@ -213,9 +213,11 @@ class _Builder:
 
     def _by_name(self) -> None:
         """Add the ways that are known by name alone, and take away those that nobody goes."""
-        nodes: dict[str, list[int]] = {}
+        nodes: dict[str, set[int]] = {}
         for node, name in enumerate(self.graph.names):
-            nodes.setdefault(name, []).append(node)
+            nodes.setdefault(name, set()).add(node)
+        for export in self.graph.exports:
+            nodes.setdefault(export.name, set()).add(export.node)
         for names, to in known.HANDED_OVER:
             for name in names.split():
                 for node in nodes.get(name, ()):
