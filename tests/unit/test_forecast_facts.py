@@ -113,8 +113,8 @@ def test_a_slip_of_the_pen_is_told_with_its_line(row: str, told: str, monkeypatc
         ("semop", "", "glibc-2.30,x86_64", "semop"),
         ("semop", "", "glibc-2.31,x86_64", "semtimedop"),
         ("semop", "", "glibc-2.31,i386", "ipc"),
-        ("pthread_create", "start", "glibc-2.37,aarch64", "clone"),
-        ("pthread_create", "start", "glibc-2.38,aarch64", "clone3 rt_sigprocmask"),
+        ("pthread_create", "", "glibc-2.37,aarch64", "clone mmap mprotect"),
+        ("pthread_create", "", "glibc-2.38,aarch64", "clone3 rt_sigprocmask"),
         ("clock_gettime", "", "glibc-2.30,arm", "clock_gettime"),
         ("clock_gettime", "", "glibc-2.31,arm", "clock_gettime64"),
         ("pwrite", "", "musl-1.2.6,x86_64", "pwritev2"),
@@ -143,10 +143,16 @@ def test_what_was_seen_of_the_very_build_is_left_as_it_is() -> None:
 
 
 def test_the_nearest_build_is_the_older_of_two_that_are_as_near() -> None:
-    assert model.nearest_build("glibc", "2.36", "x86_64") == ("glibc-2.36", "x86_64")
-    assert model.nearest_build("glibc", "2.30", "x86_64") == ("glibc-2.31", "x86_64")
-    assert model.nearest_build("glibc", "2.30", "arm") == ("glibc-2.31", "x86_64")
-    assert model.nearest_build("bionic", "2022", "arm") is None
+    builds = tuple(
+        (f"glibc-{version}", arch) for version, arch in (("2.31", "x86_64"), ("2.36", "x86_64"), ("2.36", "arm"))
+    )
+    assert model.nearest_build("glibc", "2.36", "x86_64", builds) == ("glibc-2.36", "x86_64")
+    assert model.nearest_build("glibc", "2.30", "x86_64", builds) == ("glibc-2.31", "x86_64")
+    assert model.nearest_build("glibc", "2.33", "x86_64", builds) == ("glibc-2.31", "x86_64")
+    assert model.nearest_build("glibc", "2.34", "x86_64", builds) == ("glibc-2.36", "x86_64")
+    assert model.nearest_build("glibc", "2.30", "arm", builds) == ("glibc-2.36", "arm")
+    assert model.nearest_build("glibc", "2.30", "aarch64", builds) == ("glibc-2.31", "x86_64")
+    assert model.nearest_build("bionic", "2022", "arm", builds) is None
 
 
 @pytest.mark.parametrize(
@@ -205,3 +211,19 @@ def test_the_upper_half_of_a_negative_int_is_as_the_libc_leaves_it() -> None:
         asked = as_call(call, arch, libc)
         assert asked is not None
         assert asked.args[0] == value
+
+
+def test_a_function_that_was_only_read_is_judged_by_the_one_call_that_it_wraps() -> None:
+    done = model.doings(systems.parse("glibc-2.36,x86_64"))
+    doing = done["libc", "inotify_rm_watch", ""]
+    assert [call.name for call in doing.calls] == ["inotify_rm_watch"]
+    assert doing.evidence in (("reach: the code of glibc-2.36 on x86_64",), ("probe: glibc-2.36 on x86_64",))
+    assert len(done) > 500
+
+
+def test_a_function_is_not_there_before_its_symbol_is() -> None:
+    for function, version in (("arc4random_uniform", "2.36"), ("fchmodat", "2.15"), ("process_madvise", "2.36")):
+        before = str(float(version) - 0.01)
+        assert ("libc", function, "") in model.doings(systems.parse(f"glibc-{version},x86_64"))
+        if function == "process_madvise":
+            assert ("libc", function, "") not in model.doings(systems.parse(f"glibc-{before},x86_64"))

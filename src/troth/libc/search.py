@@ -38,6 +38,10 @@ _PARTS: Final = (
     "libnss_dns.so.2",
     "libnss_compat.so.2",
 )
+# Whose contents a search asks for, by their last names; links to them have others.
+_ASKED: Final = re.compile(
+    r"(lib(c|pthread|rt|dl|m|resolv|anl|util|nss_(files|dns|compat))|ld(64)?)[-.].*|[a-z]{0,3}sh|busybox|status|installed"
+)
 _SHELL: Final = "bin/sh"
 _OWNERS: Final = ("libc6", "glibc", "musl", "libc6-i386", "libc6-x32")
 _MOST_RECORDS: Final = 64 << 20
@@ -61,14 +65,14 @@ class Library(NamedTuple):
     package: Package | None
 
 
-def search(tree: Tree, arch: str = "", libc: str = "") -> Library:
+def search(tree: Tree, arch: str = "") -> Library:
     """Find the libc of a tree: of several, the one that its shell uses, else this machine's.
 
     Raises:
         RequestError: it has none, or none for the architecture.
         ParseError: a file with a libc's name is not an ELF file that can be read, or links lead in a circle.
     """
-    chosen = _chosen(tree, arch, libc)
+    chosen = _chosen(tree, arch)
     return Library(chosen.build, _objects(tree, chosen), _package(tree, chosen.build))
 
 
@@ -86,15 +90,20 @@ def identify(elf: Elf) -> Build | None:
     return None
 
 
+def is_asked_for(path: str) -> bool:
+    """Whether a search may ask for the content of a file; one that is not told of here costs time."""
+    return _ASKED.fullmatch(path.rpartition("/")[2]) is not None or path.startswith(f"{RECORDS}/")
+
+
 class _Candidate(NamedTuple):
     directory: str
     path: str
     build: Build
 
 
-def _chosen(tree: Tree, arch: str, libc: str = "") -> _Candidate:
+def _chosen(tree: Tree, arch: str) -> _Candidate:
     """The libc of a tree: of several, the one that its shell uses, else this machine's."""
-    found = [one for one in _candidates(tree) if not libc or one.build.libc == libc]
+    found = list(_candidates(tree))
     if not found:
         hint = "a static program has its libc inside itself" if tree.names("") else "it is empty"
         raise RequestError(f"{tree.where}: has no C library", hint=hint)

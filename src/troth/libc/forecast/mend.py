@@ -19,7 +19,6 @@ from troth import abi
 from troth._value import Value
 from troth.abi import flags, words
 from troth.abi.seccomp import RET_ERRNO, RET_KILL_PROCESS
-from troth.bpf.symbolic import TooLargeError
 from troth.families import resolve
 from troth.families._table import FAMILIES
 from troth.libc.forecast import judge as judging
@@ -28,7 +27,6 @@ from troth.libc.forecast.recorded import VALUES
 from troth.libc.forecast.tables import forms, twins
 from troth.libc.forecast.values import as_call
 from troth.policy.expr import ALWAYS, NEVER, All, Any, Not, Within, among
-from troth.policy.lift import NotLiftableError, lift
 from troth.policy.model import Policy, Rule
 from troth.promises._table import ROWS
 from troth.proof import subset
@@ -70,7 +68,7 @@ def fix(judge: Judge, doing: Doing, harm: Harm, culprit: Harm) -> Fix | None:
     """
     if culprit.raw is None:
         return None
-    policy = _policy(judge)
+    policy = judge.policy
     if policy is not None:
         for found in _candidates(judge, policy, culprit):
             assert found.amended is not None
@@ -83,18 +81,6 @@ def _candidates(judge: Judge, policy: Policy, culprit: Harm) -> Iterable[Fix]:
     yield from _other_no(judge, policy, culprit)
     yield from _as_twin(judge, policy, culprit.call)
     yield from _as_sibling(judge, policy, culprit.call)
-
-
-def _policy(judge: Judge) -> Policy | None:
-    """The filter as a policy; None where it is none, or the architecture is not in it."""
-    if judge.as_policy is None:
-        meaning = judge.meaning
-        try:
-            found = meaning if isinstance(meaning, Policy) else lift(meaning, big_endian=judge.big_endian)
-        except (NotLiftableError, TooLargeError):
-            found = Policy({}, RET_KILL_PROCESS, RET_KILL_PROCESS)
-        judge.as_policy = found
-    return judge.as_policy if judge.system.arch in judge.as_policy.sections else None
 
 
 def _works(judge: Judge, amended: Policy, doing: Doing, harm: Harm) -> bool:

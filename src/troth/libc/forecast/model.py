@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from troth.libc.forecast.moving import moved
 from troth.libc.forecast.recorded import EVERY, current, on_arch, same_use
 from troth.libc.forecast.systems import LIBCS, releases
-from troth.libc.probe.facts import Case, Seen, builds, probe_facts
+from troth.libc.forecast.tables import version_key
+from troth.libc.probe import facts as probed
+from troth.libc.probe.facts import Case, Seen, probe_facts
+from troth.libc.reach import facts as read
+from troth.libc.reach.facts import reach_facts
 
 if TYPE_CHECKING:
     from troth.libc.forecast.systems import System
@@ -26,7 +30,10 @@ Key = tuple[str, str, str]
 
 
 class Doing(NamedTuple):
-    """What a function does: its calls, and how it was learnt (`case` where it was seen, `evidence` in words)."""
+    """What a function does: its calls, and how it was learnt (`case` where it was seen, `evidence` in words).
+
+    `fails` says that it does not work, whatever a filter says.
+    """
 
     function: str
     variant: str
@@ -35,6 +42,7 @@ class Doing(NamedTuple):
     calls: tuple[Seen, ...]
     case: Case | None
     evidence: tuple[str, ...]
+    fails: bool = False
 
     @property
     def name(self) -> Name:
@@ -62,7 +70,11 @@ def _of(maker: str, version: str, arch: str) -> dict[Key, Doing]:
         if variant and function in functions and _adds_nothing(calls, function, seen):
             continue
         evidence = tuple(recorded_words(row) for row in rows)
-        found[function, variant] = Doing(function, variant, maker, version, calls, None, evidence)
+        fails = any(row.fails for row in rows)
+        found[function, variant] = Doing(function, variant, maker, version, calls, None, evidence, fails)
+    if maker in LIBCS:
+        known = {function for function, _ in found}
+        found |= {name: doing for name, doing in _read(maker, version, arch).items() if name[0] not in known}
     return {(kind, *name): doing for name, doing in found.items()}
 
 
@@ -83,15 +95,18 @@ def _here(calls: list[Seen], arch: str, maker: str) -> tuple[Seen, ...]:
 
 def _seen(maker: str, version: str, arch: str) -> dict[Name, Doing]:
     """What was seen of the nearest build, as it is in the asked version on the asked architecture."""
-    nearest = nearest_build(maker, version, arch)
+    nearest = nearest_build(maker, version, arch, probed.builds())
     if nearest is None:
         return {}
     build, on = nearest
     facts = probe_facts(build, on)
     was = build.partition("-")[2]
     exact = was == version and on == arch
+    later = _introduced_after(maker, version, nearest)
     found: dict[Name, Doing] = {}
     for name, case in facts.cases.items():
+        if name[0] in later:
+            continue
         calls: tuple[Seen, ...] = case.calls
         evidence: tuple[str, ...] = (f"probe: {build} on {on}",)
         if not exact:
@@ -99,16 +114,63 @@ def _seen(maker: str, version: str, arch: str) -> dict[Name, Doing]:
             evidence = (*dict.fromkeys(recorded_words(row) for row in changes), *evidence)
         if on != arch:
             calls = _here(list(calls), arch, maker)
-        found[name] = Doing(*name, maker, version, calls, case, evidence)
+        found[name] = Doing(*name, maker, version, calls, case, evidence, _fails(case))
     return found
 
 
-def nearest_build(maker: str, version: str, arch: str) -> tuple[str, str] | None:
+# Of its own, a function that only wraps one call has no more than this, with what sets errno aside.
+_THIN = 2
+
+
+def _read(maker: str, version: str, arch: str) -> dict[Name, Doing]:
+    """What is read from the code of the nearest build: functions that do little more than to make one call.
+
+    Of larger ones the code says what they can call, not what they do; a forecast of those would cry wolf.
+    """
+    nearest = nearest_build(maker, version, arch, read.builds())
+    if nearest is None:
+        return {}
+    build, on = nearest
+    was = build.partition("-")[2]
+    later = _introduced_after(maker, version, nearest)
+    found: dict[Name, Doing] = {}
+    for name, reached in reach_facts(build, on).functions.items():
+        own = reached.calls["own"]
+        if "@" in name or not 0 < len(own) <= _THIN or set(reached.groups) - {"locks"} or name in later:
+            continue
+        case = Case(name, "", "", tuple(Seen(call) for call in sorted(own)), ())
+        calls, changes = moved(case, maker, (was, on), (version, arch))
+        if on != arch:
+            calls = _here(list(calls), arch, maker)
+        words = (*(recorded_words(row) for row in changes), f"reach: the code of {build} on {on}")
+        found[name, ""] = Doing(name, "", maker, version, calls, None, tuple(dict.fromkeys(words)))
+    return found
+
+
+@lru_cache(maxsize=64)
+def _introduced_after(maker: str, version: str, build: tuple[str, str]) -> frozenset[str]:
+    """The functions of a build that came after a version, as the versions of their symbols say."""
+    if maker != "glibc" or build not in read.builds() or version_key(build[0]) <= version_key(version):
+        return frozenset()
+    first: dict[str, tuple[int, ...]] = {}
+    for reached in reach_facts(*build).functions.values():
+        if reached.version.startswith("GLIBC_2."):
+            since = version_key(reached.version)
+            first[reached.name] = min(since, first.get(reached.name, since))
+    return frozenset(name for name, since in first.items() if since > version_key(version))
+
+
+def _fails(case: Case) -> bool:
+    """Whether a function was seen to fail: its result is an errno's name."""
+    return case.result.startswith("E") and case.result.isupper()
+
+
+def nearest_build(maker: str, version: str, arch: str, builds: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:
     """The build whose facts come closest: of the same architecture if there is one, then by releases; the older of two.
 
     A build of another architecture stands in for one that nobody has probed on this one.
     """
-    known = [(build, on) for build, on in builds() if build.partition("-")[0] == maker and on in (arch, "x86_64")]
+    known = [(build, on) for build, on in builds if build.partition("-")[0] == maker and on in (arch, "x86_64")]
     order = releases(maker)
     if not known or version not in order:
         return None
