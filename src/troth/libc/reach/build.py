@@ -94,12 +94,13 @@ class _Builder:
         never = without_return(code, code.called(known.NEVER_RETURN) | last.keys())
         edges = find_edges(code)
         sites = find_sites(code, never, imported, self._making, code.called(known.MAKERS))
-        orderly = code.called(known.ORDERLY)
+        # Where children start is no way in which they fail, though it does not return.
+        orderly = code.called(known.ORDERLY).union(*sites.children.values())
         faults = code.called(known.FAILURE)
         # What is called like a function that does not return, and can abort, is how the libc says that it aborts.
         callers = code.callers()
         faults |= {start for fault in faults for start in callers.get(fault, ())} & last.keys() - orderly
-        faults |= _users(code, edges, known.FAILURE_STRINGS) & never
+        faults |= _users(code, edges, known.FAILURE_STRINGS) & never & last.keys() - orderly
         failing = without_return(code, faults, returning=orderly, only_by_sinks=True)
         cancel = code.called(known.CANCEL)
         own: dict[int, set[str]] = {}
