@@ -180,3 +180,18 @@ def test_the_command_says_in_two_lines_what_it_could_not_fetch(mirror: Mirror) -
 def troth(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "troth", "libc", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(("text", "name"), [("debian:trixie", "glibc-2.41"), ("debian:trixie/musl", "musl-1.2.5")])
+def test_a_suite_of_debian_is_fetched_from_the_mirror_of_this_machine(text: str, name: str) -> None:
+    needs(all(map(shutil.which, ("apt-get", "dpkg-deb"))), "apt and dpkg fetch the packages")
+    try:
+        found = resolve(text, arch="x86_64")
+    except FetchError as error:
+        needs(False, f"no libc of trixie: {error}")
+        raise
+    assert (found.name, found.arch) == (name, "x86_64")
+    assert found.build_id
+    assert found.package is not None
+    assert found.package.version.startswith(found.version)
+    assert len(found.package.sha256) == 64

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from elf_files import BUILD_ID, CODE, DATA, MACHINES, TAGS, shared
 
+from troth.elf import image
 from troth.elf.frames import Frame
 from troth.elf.reader import parse, read
 from troth.errors import ParseError, RequestError
@@ -90,16 +91,16 @@ def test_sections_that_contradict_the_segments_are_not_used() -> None:
 
 
 def test_memory_is_read_where_the_file_has_bytes_and_is_zero_behind() -> None:
-    image = parse(shared().data).image
-    assert image.read(CODE, 4) == b"\xc3" * 4
-    segment = image.segment(DATA)
+    memory = parse(shared().data).image
+    assert memory.read(CODE, 4) == b"\xc3" * 4
+    segment = memory.segment(DATA)
     assert segment is not None
     end = segment.address + segment.file_size
-    assert image.word(end + 8) == 0
+    assert memory.word(end + 8) == 0
     with pytest.raises(ParseError, match="a thing is at address 0x1ff0, which the file has no bytes for"):
-        image.read(DATA - 16, 8, "a thing")
+        memory.read(DATA - 16, 8, "a thing")
     with pytest.raises(ParseError, match=r"a thing has 64 bytes at address \S+, of which 8 are there"):
-        image.read(end - 8, 64, "a thing")
+        memory.read(end - 8, 64, "a thing")
 
 
 def test_what_a_terminal_would_obey_in_a_name_is_shown_as_an_escape() -> None:
@@ -155,6 +156,22 @@ def test_a_count_of_sections_beyond_all_files_is_refused() -> None:
     struct.pack_into("<Q", data, table + 32, 1 << 40)
     with pytest.raises(ParseError, match="has 1099511627776 sections; more than 20000 are not read"):
         parse(bytes(data))
+
+
+@pytest.mark.parametrize(
+    ("part", "what"),
+    [("symbols", "5 dynamic symbols"), ("relocations", r"\d relocations"), ("frames", "3 functions")],
+)
+def test_tables_with_more_records_than_any_file_has_are_not_read(
+    part: str, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elf = parse(shared().data)
+    assert elf.dynamic  # has more entries than what is asked for
+    if part == "relocations":
+        assert elf.symbols
+    monkeypatch.setattr(image, "MOST_RECORDS", 2)
+    with pytest.raises(ParseError, match=f"has {what}; more than 2 are not read"):
+        getattr(elf, part)
 
 
 def test_segments_may_not_map_a_part_of_the_file_again_and_again() -> None:

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from libc_files import glibc, musl, plant
+from children import in_child
+from libc_files import docker_files, glibc, layer, musl, plant
 
 from troth import abi
 from troth.errors import ParseError, RequestError
@@ -56,6 +57,26 @@ def test_a_root_of_musl_has_it_by_its_loader(tmp_path: Path) -> None:
     found = resolve(str(tmp_path))
     assert found.name == "musl-1.2.3"
     assert found.objects == (str(tmp_path / "usr/lib/libc.so"),)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"lib64": "usr/lib64", "usr/lib64/libc.so.6": glibc("2.42")},
+        {"lib": "usr/lib", "usr/lib/libc.so.6": glibc("2.42")},
+        {"lib/x86_64-linux-gnu/libc.so.6": glibc("2.42"), "lib64/ld-linux-x86-64.so.2": "/lib/nowhere"},
+        {
+            "nix/store/0abc-glibc-2.42-5/lib/libc.so.6": glibc("2.42"),
+            "nix/store/0abc-bash-5/lib/libc.so.6": glibc("2.1"),
+        },
+        {"gnu/store/0abc-glibc-2.42/lib/libc.so.6": glibc("2.42")},
+        {"usr/libx32/libc.so.6": glibc("2.42", "x32")},
+        {"lib/libc.so.6.1": glibc("2.42")},
+    ],
+    ids=["lib64", "usr", "multiarch", "nix", "guix", "x32", "libc6.1"],
+)
+def test_roots_of_all_kinds_have_their_libc_found(tmp_path: Path, files: dict[str, bytes | str]) -> None:
+    assert resolve(str(plant(tmp_path, files))).name == "glibc-2.42"
 
 
 def test_an_absolute_link_stays_in_its_root(tmp_path: Path) -> None:
@@ -142,8 +163,8 @@ def test_a_library_s_own_file_is_enough(tmp_path: Path) -> None:
         ("nosuch", "there is no libc `nosuch`", "a libc is named as"),
         ("glibc-", "there is no libc `glibc-`", "a libc is named as"),
         ("/no/such", "/no/such: no such file or directory", "a libc is named as"),
-        ("debian:", "`debian:` names no suite of Debian", "such as debian:trixie"),
-        ("debian:../../etc", "`debian:../../etc` names no suite of Debian", "such as debian:trixie"),
+        ("debian:", "`` is no suite of Debian", "such as debian:trixie"),
+        ("debian:../../etc", "`../../etc` is no suite of Debian", "such as debian:trixie"),
         ("debian:trixie/mus", "`mus` is no libc of Debian's", "the closest is `musl`"),
     ],
 )
@@ -175,6 +196,32 @@ def test_what_has_no_libc_is_said_so(tmp_path: Path) -> None:
         resolve(str(tmp_path / "void"))
     with pytest.raises(RequestError, match="is not a C library that is known here"):
         resolve(str(tmp_path / "elf"))
+
+
+def _open_to_all(directory: Path) -> None:
+    """Let a child in that is another user when this one is root."""
+    for path in (directory, *directory.parents):
+        if path == directory or path.name.startswith("pytest-"):
+            path.chmod(0o755)
+
+
+def test_what_may_not_be_read_is_said_so(tmp_path: Path) -> None:
+    root = plant(tmp_path / "root", {LIBC: glibc()})
+    file = plant(tmp_path, {"libc": glibc()}) / "libc"
+    _open_to_all(tmp_path)
+    for place in (root, file):
+        place.chmod(0)
+        with pytest.raises(RequestError, match=f"{place}: permission denied"):
+            in_child(lambda place=place: resolve(str(place)), unprivileged=True)  # type: ignore[misc]
+        place.chmod(0o700)
+
+
+def test_a_layer_of_a_directory_that_may_not_be_read_is_said_so(tmp_path: Path) -> None:
+    image = plant(tmp_path, docker_files([layer({LIBC: glibc()})]))
+    _open_to_all(tmp_path)
+    (image / "0/layer.tar").chmod(0)
+    with pytest.raises(RequestError, match=r"0/layer\.tar: permission denied"):
+        in_child(lambda: resolve(str(image)), unprivileged=True)
 
 
 def test_a_linker_script_with_a_library_s_name_is_passed_over(tmp_path: Path) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from libc_files import docker_files, glibc, layer, plant, saved
 
 from troth.cli import call, dispatch
-from troth.libc.fetch import libcs_directory
-from troth.libc.known import known
+from troth.libc.identify import fetched, fetched_directory
+from troth.libc.known import Known, known
 
 LIBC = "usr/lib/x86_64-linux-gnu/libc.so.6"
 
@@ -56,7 +57,7 @@ def test_fetch_of_a_build_that_is_not_here_says_so(capsys: pytest.CaptureFixture
 
 
 def test_list_has_the_builds_with_facts_and_those_that_were_fetched(capsys: pytest.CaptureFixture[str]) -> None:
-    root = plant(libcs_directory() / "made-amd64-0", {LIBC: glibc("2.77")})
+    root = plant(fetched_directory() / "made-amd64-0", {LIBC: glibc("2.77")})
     assert troth("list", "--format", "json") == 0
     rows = json.loads(capsys.readouterr().out)
     with_facts = {(row["name"], row["arch"], tuple(row["facts"])) for row in rows if row["facts"]}
@@ -79,9 +80,39 @@ def _age(name: str) -> tuple[str, list[int]]:
     return libc, [int(part) for part in version.split(".")]
 
 
+def test_a_build_that_two_suites_have_is_listed_with_its_facts_for_both(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Known("glibc-2.77", "x86_64", ("reach",), bytes(range(20)).hex())
+    monkeypatch.setattr("troth.cli.libc.list.known", lambda: (one,))
+    for suite in ("first", "second"):
+        plant(fetched_directory() / f"{suite}-amd64-0", {LIBC: glibc("2.77")})
+    plant(fetched_directory() / "third-amd64-0", {LIBC: glibc("2.78")})
+    assert troth("list", "--format", "json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["name"], row["facts"]) for row in rows] == [
+        ("glibc-2.77", ["reach"]),
+        ("glibc-2.77", ["reach"]),
+        ("glibc-2.78", []),
+    ]
+
+
+def test_what_is_known_of_a_fetched_root_is_written_down_until_it_is_removed() -> None:
+    root = plant(fetched_directory() / "made-amd64-0", {LIBC: glibc("2.77")})
+    first = list(fetched())
+    note = root.with_name("made-amd64-0.json")
+    assert json.loads(note.read_text())["name"] == "glibc-2.77"
+    (root / LIBC).write_bytes(b"is not read again")
+    assert list(fetched()) == first
+    note.write_text('{"name": "written by another version"}')
+    assert list(fetched()) == []
+    shutil.rmtree(root)
+    assert list(fetched()) == []
+
+
 def test_a_fetched_root_that_is_damaged_is_left_out_of_the_list(capsys: pytest.CaptureFixture[str]) -> None:
-    plant(libcs_directory() / "made-amd64-0", {LIBC: b"\x7fELF"})
-    plant(libcs_directory() / "made-amd64-1.partial", {LIBC: glibc()})
+    plant(fetched_directory() / "made-amd64-0", {LIBC: b"\x7fELF"})
+    plant(fetched_directory() / "made-amd64-1.partial", {LIBC: glibc()})
     assert troth("list", "--format", "json") == 0
     assert not [row for row in json.loads(capsys.readouterr().out) if row["root"]]
 

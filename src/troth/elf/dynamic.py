@@ -35,6 +35,7 @@ class Dynamic:
         self._values: dict[str, list[int]] = {}
         for address, _, size in image.parts("PT_DYNAMIC")[:1]:
             entry = struct.Struct(image.order + ("qQ" if image.bits == 64 else "iI"))
+            image.counted(size // entry.size, "dynamic entries")
             table = image.read(address, size - size % entry.size, "the dynamic section")
             for tag, value in entry.iter_unpack(table):
                 if tag == 0:

@@ -14,6 +14,7 @@ from troth.elf.decode.steps import (
     MARK_BRANCH,
     MARK_CALL,
     MARK_CALL_SLOT,
+    MARK_ENTER,
     MARK_JUMP,
     MARK_JUMP_SLOT,
     MARK_NAME,
@@ -34,7 +35,8 @@ _MOST_TABLE: Final = 4096  # bytes of a table without a symbol
 _DEPTH: Final = 2  # tables that point to tables
 _DIRECT: Final = frozenset((MARK_CALL, MARK_JUMP, MARK_BRANCH))
 _SLOT: Final = frozenset((MARK_CALL_SLOT, MARK_JUMP_SLOT, MARK_READ))
-_ENDS: Final = frozenset((MARK_RETURN, MARK_JUMP, MARK_JUMP_SLOT, MARK_STOP, MARK_CALL, MARK_CALL_SLOT))
+# After a call, or a system call, at its very end a function does not go on in the next: those end the process.
+_ENDS: Final = frozenset((MARK_RETURN, MARK_JUMP, MARK_JUMP_SLOT, MARK_STOP, MARK_CALL, MARK_CALL_SLOT, MARK_ENTER))
 
 
 class Edges(NamedTuple):

@@ -59,9 +59,10 @@ class _Tables:
             for section in image.sections:
                 if section.name == ".eh_frame" and section.loaded:
                     records = self._listed(section.address, section.size)
-        for record in records:
+        for count, record in enumerate(records, 1):
             start, size = self._function(record)
             found[start] = max(size, found.get(start, 0))
+            image.counted(count, "functions")
         return tuple(Frame(*one) for one in sorted(found.items()))
 
     def _indexed(self, address: int, size: int) -> Iterator[int]:

@@ -23,6 +23,8 @@ from troth.errors import ParseError, RequestError
 MAGIC: Final = b"\x7fELF"
 MOST: Final = 1 << 30  # bytes of a file; the largest shared objects have a tenth of it
 
+MOST_RECORDS: Final = 2_000_000  # of one table: what a browser has, and half a GiB of the reader's memory
+
 _KINDS: Final = {"ET_EXEC": "program", "ET_DYN": "shared"}
 # load_elf_phdrs of fs/binfmt_elf.c @v6.18 refuses a longer table.
 _MOST_PROGRAM_HEADERS: Final = 65536
@@ -122,6 +124,16 @@ class Image:
         if not 0 <= offset <= len(self.data) - layout.sizeof():
             raise ParseError(self.where, f"is cut short: {what} is at {offset:#x} of {len(self.data):#x} bytes")
         return struct_parse(layout, io.BytesIO(self.data[offset : offset + layout.sizeof()]))
+
+    def counted(self, count: int, what: str) -> int:
+        """A number of records, which is not more than is read.
+
+        Raises:
+            ParseError: it is.
+        """
+        if count > MOST_RECORDS:
+            raise ParseError(self.where, f"has {count} {what}; more than {MOST_RECORDS} are not read")
+        return count
 
     def segment(self, address: int) -> Segment | None:
         """The segment that an address lies in."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _BUILD_ID: Final = 3  # NT_GNU_BUILD_ID
 _LONGEST_ID: Final = 64  # bytes; linkers make 8 to 32
+_MOST_NOTES: Final = 1 << 16  # bytes of a segment of notes that are read; they have some hundred
 
 
 class Note(NamedTuple):
@@ -25,7 +26,7 @@ class Note(NamedTuple):
 def notes(image: Image) -> Iterator[Note]:
     """The notes of the segments that are made of them; one that is cut short ends them."""
     for _, offset, size in image.parts("PT_NOTE"):
-        data = image.data[offset : offset + size]
+        data = image.data[offset : offset + min(size, _MOST_NOTES)]
         at = 0
         while at + 12 <= len(data):
             name, content, kind = struct.unpack_from(image.order + "III", data, at)

@@ -109,6 +109,7 @@ class Elf:
         if not dynamic:  # a static program finds them between two symbols; only sections tell where
             tables = [(one.address, one.size) for one in image.sections if one.kind == f"SHT_{array}"]
         for start, size in tables:
+            image.counted(size // image.word_size, "functions to call")
             words = image.read(start, size - size % image.word_size, f"the table {array}")
             for at, (word,) in enumerate(struct.iter_unpack(image.order + ("Q" if image.bits == 64 else "I"), words)):
                 address = self.relocations.pointers.get(start + at * image.word_size, word)

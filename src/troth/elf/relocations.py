@@ -71,8 +71,9 @@ def relocations(image: Image, dynamic: Dynamic, symbols: tuple[Symbol, ...]) -> 
     """
     found = Relocations({}, {}, {})
     mask = (1 << image.bits) - 1
-    for address in _relative(image, dynamic):
+    for count, address in enumerate(_relative(image, dynamic), 1):
         found.pointers[address] = image.word(address)
+        image.counted(count, "relocations")
     types = {kind: what for what, kinds in _TYPES.get(image.machine, {}).items() for kind in kinds}
     for entry in _entries(image, dynamic):
         what = types.get(entry.kind)
@@ -117,6 +118,7 @@ def _entries(image: Image, dynamic: Dynamic) -> Iterator[_Entry]:
                 layout = with_addend if section.kind == "SHT_RELA" else without
                 size = section.size - section.size % layout.size
                 tables.append((layout, image.read(section.address, size, "a table of relocations")))
+    image.counted(sum(len(table) // layout.size for layout, table in tables), "relocations")
     shift, mask = (32, 0xFFFFFFFF) if image.bits == 64 else (8, 0xFF)
     for layout, table in tables:
         for address, info, *addend in layout.iter_unpack(table):
@@ -131,6 +133,7 @@ def _relative(image: Image, dynamic: Dynamic) -> Iterator[int]:
     """
     size = image.word_size
     table = dynamic.table("RELR", "RELRSZ", size)
+    image.counted(len(table) // size, "relocations")
     at = 0
     for (word,) in struct.iter_unpack(image.order + ("Q" if image.bits == 64 else "I"), table):
         if not word & 1:
@@ -138,11 +141,11 @@ def _relative(image: Image, dynamic: Dynamic) -> Iterator[int]:
             yield word
             at = word + size
             continue
-        bits, place = word >> 1, at
+        bits = word >> 1
         while bits:
-            if bits & 1:
-                image.offset(place, "a relocated word")
-                yield place
-            bits >>= 1
-            place += size
+            lowest = bits & -bits
+            place = at + (lowest.bit_length() - 1) * size
+            image.offset(place, "a relocated word")
+            yield place
+            bits ^= lowest
         at += (image.bits - 1) * size

@@ -69,7 +69,7 @@ def dynamic_symbols(image: Image, dynamic: Dynamic) -> tuple[Symbol, ...]:
     if not dynamic.has("SYMTAB"):
         return ()
     entry = _layout(image)
-    count = _count(image, dynamic, entry.size)
+    count = image.counted(_count(image, dynamic, entry.size), "dynamic symbols")
     table = image.read(dynamic.get("SYMTAB"), count * entry.size, "the table of dynamic symbols")
     if not dynamic.has("VERSYM"):
         return tuple(_symbols(image, table, dynamic.strings()))
@@ -91,6 +91,7 @@ def linker_symbols(image: Image) -> tuple[Symbol, ...]:
         end = section.offset + section.size
         if max(end, strings.offset + strings.size) > len(image.data):
             raise ParseError(image.where, "is cut short: its table of symbols ends after the file")
+        image.counted(section.size // _layout(image).size, "symbols")
         table = image.data[section.offset : end - section.size % _layout(image).size]
         return tuple(_symbols(image, table, (strings.offset, strings.offset + strings.size)))
     return ()
@@ -150,14 +151,15 @@ def _count_by_hash(image: Image, dynamic: Dynamic) -> int:
     at = dynamic.get("GNU_HASH")
     buckets, first, blooms, _ = struct.unpack(image.order + "4I", image.read(at, 16, "the hash table"))
     at += 16 + blooms * image.word_size
+    image.counted(buckets, "heads of symbols")
     last = max(struct.unpack(f"{image.order}{buckets}I", image.read(at, buckets * 4, "the hash table")), default=0)
     if last < first or not last:
         return 0
     chain = at + buckets * 4 + (last - first) * 4
     start, end = image.offset(chain, "the hash table")
-    for place in range(start, end - 3, 4):  # the last of a chain has the lowest bit set
+    for count, place in enumerate(range(start, end - 3, 4), 1):  # the last of a chain has the lowest bit set
         if image.data[place + (3 if image.big_endian else 0)] & 1:
-            return int(last + (place - start) // 4 + 1)
+            return int(last) + image.counted(count, "dynamic symbols")
     raise ParseError(image.where, "has a hash table that does not end")
 
 

@@ -5,6 +5,7 @@ A value is a set of items: numbers, and names for what the function was given or
     ("given", register, 0)     what the register held when the function started
     ("stack", 0, offset)       what its caller put on the stack, counted from the stack pointer at the start
     ("field", register, n)     what is in memory n bytes from where that register pointed at the start
+    ("pointed", offset, n)     what is n bytes from where that on the stack pointed at the start
     ("frame", 0, offset)       the address of a place on its stack, counted likewise
     ("word", 0, address)       what is in memory at a fixed address
     ("member", address, n)     what is n bytes from where the word at that address points
@@ -138,6 +139,8 @@ class State:
             return self.slot(at + offset)
         if kind == "word":
             return frozenset((("member", at, offset),))
+        if kind == "stack":
+            return frozenset((("pointed", at, offset),))
         return frozenset((("field", register, offset),)) if kind == "given" else None
 
     def slot(self, offset: int) -> ValueSet:

@@ -22,7 +22,6 @@ from troth.libc.apt import ARCHES, FRESH_S, Archive, FetchError, Told, all_of, o
 from troth.libc.cache import cache_directory, locked, made_whole
 from troth.libc.unpack import record, unpack
 
-PREFIX: Final = "debian:"
 _UNUSED_S: Final = 2 * FRESH_S  # after which nobody uses a root that nobody asked for again
 # The package of each libc, and whether it needs others to be of use.
 _PACKAGES: Final = {"glibc": ("libc6", False), "musl": ("musl", True)}
@@ -44,21 +43,15 @@ class Wanted(NamedTuple):
     arch: str
 
 
-def libcs_directory() -> Path:
-    """Where fetched libcs are kept."""
-    return cache_directory() / "libcs"
-
-
 def parse(text: str, arch: str = "") -> Wanted:
-    """Understand `debian:SUITE` or `debian:SUITE/LIBC`, for this machine's architecture or another.
+    """Understand `SUITE` or `SUITE/LIBC`, for this machine's architecture or another.
 
     Raises:
         RequestError: it names no suite, no libc, or an architecture that Debian does not have.
     """
-    name = text.removeprefix(PREFIX)
-    if not _SUITE.fullmatch(name):
-        raise RequestError(f"`{text}` names no suite of Debian", hint="such as debian:trixie, or debian:trixie/musl")
-    suite, _, libc = name.partition("/")
+    if not _SUITE.fullmatch(text):
+        raise RequestError(f"`{text}` is no suite of Debian", hint="such as debian:trixie, or debian:trixie/musl")
+    suite, _, libc = text.partition("/")
     libc = libc or "glibc"
     if libc not in _PACKAGES:
         raise RequestError(f"`{libc}` is no libc of Debian's", hint=nearest(libc, _PACKAGES) or "glibc or musl")
@@ -68,18 +61,16 @@ def parse(text: str, arch: str = "") -> Wanted:
     return Wanted(suite, libc, arch)
 
 
-def fetch(wanted: Wanted, *, told: Told | None = None) -> Path:
-    """Give the root of a suite's libc, fetched when it is not there.
+def fetch(wanted: Wanted, directory: Path, *, told: Told | None = None) -> Path:
+    """Give the root of a suite's libc, fetched into a directory of such roots when it is not there.
 
     Raises:
         FetchError: the mirror does not have it, cannot be reached, or serves what is not signed.
     """
     package, exact = _PACKAGES[wanted.libc]
     names = (f"{package}/experimental",) if wanted.suite == "experimental" else (package,)
-    found = root(
-        names, (wanted.suite,), ARCHES[wanted.arch], exact=exact, directory=libcs_directory(), keep=True, told=told
-    )
-    return found.path
+    arch = ARCHES[wanted.arch]
+    return root(names, (wanted.suite,), arch, exact=exact, directory=directory, keep=True, told=told).path
 
 
 def root(

@@ -48,8 +48,17 @@ class Directory:
     """A directory of this machine as a tree."""
 
     def __init__(self, path: str) -> None:
+        """Take a directory.
+
+        Raises:
+            RequestError: it may not be read.
+        """
         self.where = path
         self._top = path
+        try:
+            os.listdir(path)
+        except (OSError, ValueError) as error:
+            raise RequestError(f"{path}: {(getattr(error, 'strerror', None) or str(error)).lower()}") from None
 
     def kind(self, path: str) -> str:
         """See `Tree`."""

@@ -38,15 +38,14 @@ def list_(arch: str | None, form: str) -> None:
 
 
 def _rows(facts: tuple[Known, ...], here: list[Found]) -> list[dict[str, object]]:
-    """One row for each build: a build that was fetched and has facts is one."""
-    left = list(here)
+    """A row for each build that was fetched, and for each with facts that was not."""
     rows = []
+    for found in here:
+        match = next((one for one in facts if _is(found, one)), None)
+        rows.append(_row(found.name, found.arch, list(match.kinds) if match else [], found.build_id, found))
     for one in facts:
-        same = next((found for found in left if _is(found, one)), None)
-        if same:
-            left.remove(same)
-        rows.append(_row(one.name, one.arch, list(one.kinds), one.build_id, same))
-    rows += [_row(found.name, found.arch, [], "", found) for found in left]
+        if not any(_is(found, one) for found in here):
+            rows.append(_row(one.name, one.arch, list(one.kinds), one.build_id, None))
     return sorted(rows, key=lambda row: (*by_age(str(row["name"])), str(row["arch"])))
 
 
@@ -62,7 +61,7 @@ def _row(name: str, arch: str, facts: list[str], build_id: str, found: Found | N
         "name": name,
         "arch": arch,
         "facts": facts,
-        "build_id": build_id or (found.build_id if found else ""),
+        "build_id": build_id,
         "package": package,
         "root": found.root if found else "",
     }

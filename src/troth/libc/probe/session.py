@@ -37,8 +37,6 @@ _CLONE_FLAGS = struct.Struct("=Q")
 _U32 = 0xFFFFFFFF
 _MOST_NAMES = 1 << 17
 _MOST_CALLS = 3000  # of one run; more is a loop without end
-_SETTLE_S = 0.15  # for what a case started to end, before it is left alone
-_QUIET_S = 0.03  # or for it to call something
 
 _ENDS = frozenset(("exit", "exit_group"))
 _MAKES = frozenset(("clone", "clone3", "fork", "vfork"))
@@ -102,21 +100,24 @@ class Session:
         os.waitpid(self._opened.pid, 0)
         self._directory.cleanup()
 
-    def run(self, index: int, refuse: Callable[[Seen], int] | None = None, limit: float = 0.5) -> Run:
-        """Run a case; `refuse` says with which errno to answer a call, or 0 to let it be made."""
+    def run(self, index: int, refuse: Callable[[Seen], int] | None = None, *, limit: float, settle: float) -> Run:
+        """Run a case; `refuse` says with which errno to answer a call, or 0 to let it be made.
+
+        It hangs when no task of it has called anything for `limit` seconds, or when they call too much. Once it has
+        told its result, what it has started is waited for as long as it calls something every `settle` seconds.
+        """
         record = _Record(self._arch)
         self._opened.control.send(_WORD.pack(index))
-        start = monotonic()
+        last = monotonic()
         held: Notification | None = None  # its end, which waits for what it has started
-        settled = quiet = 0.0
         hangs = loose = False
         while True:
             now = monotonic()
-            if held and (record.left <= 0 or now > settled or now > quiet):
+            if held and (record.left <= 0 or now - last > settle):
                 loose = record.left > 0
                 self._listener.respond(held.id, continue_=held.nr != MARK)
                 held = None
-            if not hangs and (now - start > limit or record.count > _MOST_CALLS):
+            if not hangs and (now - last > limit or record.count > _MOST_CALLS):
                 hangs = True
                 record.kill()
             ready = self._poll.poll(2 if held else 20)
@@ -126,7 +127,7 @@ class Session:
             call = self._listener.receive() if ready else None
             if call is None:
                 continue
-            quiet = now + _QUIET_S
+            last = now
             if call.nr == MARK:
                 found, errno, ends = None, 0, record.mark(call)
             else:
@@ -134,7 +135,7 @@ class Session:
                 errno = refuse(found) if found and refuse else 0
                 ends = found is not None and not errno and record.is_end(call, found)
             if ends:
-                held, settled = call, now + _SETTLE_S
+                held = call
             elif found and errno:
                 record.refused(call, found)
                 self._listener.respond(call.id, error=errno)

@@ -6,19 +6,22 @@ Each run is made again, and only what stays the same is kept, so that the facts 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import get_context
-from typing import NamedTuple
+from multiprocessing.connection import Connection, wait
+from typing import NamedTuple, Self
 
 from troth import abi
+from troth.errors import RequestError
 from troth.libc.probe.box import Box
 from troth.libc.probe.facts import ERRNOS, Case, Refusal, Seen
 from troth.libc.probe.session import NOTHING, Entry, Run, Session
 
-_CHUNK = 24  # cases to a box: few enough that the processors are done at about the same time
-_LIMIT_S = 0.5  # for one run; a libc's own waits in the cases take milliseconds
-_PATIENT_S = 2.5  # before it is said to hang
+_CHUNK = 16  # cases at a time: few enough that the processors are done at about the same time
+_LIMIT_S = 0.3  # without a call; a libc's own waits in the cases take milliseconds, save that for a name server
+_PATIENT_S = 1.5  # before it is said to hang
+_SETTLE_S = 0.15  # without a call, for what a case has started
+_LOOSE_S = 0.03  # the same where it does not end anyway: threads that wait for more work
 _TRIES = 7
 
 Progress = Callable[[int, int], None]
@@ -50,27 +53,94 @@ def survey(
     cases: dict[tuple[str, str], Case] = {}
     absent: set[str] = set()
     done = 0
-    with ProcessPoolExecutor(workers or os.cpu_count() or 1, mp_context=get_context("fork")) as pool:
-        futures = [pool.submit(_survey_some, box, arch, chunk) for chunk in chunks]
-        for future in as_completed(futures):
-            found, lacking = future.result()
+    with _Crew(box, arch, min(workers or os.cpu_count() or 1, len(chunks) or 1)) as crew:
+        for found, lacking in crew.each(chunks):
             cases |= {(case.function, case.variant): case for case in found}
             absent |= lacking
-            done += len(found)
+            done += len(found) + len(lacking)
             progress(done, len(todo))
     return Surveyed(cases, tuple(sorted(absent)))
 
 
-def _survey_some(box: Box, arch: str, some: Sequence[Entry]) -> tuple[list[Case], set[str]]:
+_Some = tuple[list[Case], set[str]]
+
+
+class _Crew:
+    """Processes that survey, each with a box of its own; they are asked by pipes, which needs no semaphores."""
+
+    def __init__(self, box: Box, arch: str, count: int) -> None:
+        fork = get_context("fork")
+        self._pipes: list[Connection] = []
+        self._workers = []
+        for _ in range(count):
+            ours, theirs = fork.Pipe()
+            self._pipes.append(ours)
+            worker = fork.Process(target=_work, args=(theirs, tuple(self._pipes), box, arch), daemon=True)
+            worker.start()
+            theirs.close()
+            self._workers.append(worker)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for pipe in self._pipes:
+            pipe.close()
+        for worker in self._workers:
+            worker.join()
+
+    def each(self, chunks: Sequence[Sequence[Entry]]) -> Iterator[_Some]:
+        """What each of the chunks came to, as it is done.
+
+        Raises:
+            RequestError: a worker could not make its box, or was killed.
+        """
+        left = list(reversed(chunks))
+        busy = 0
+        for pipe in self._pipes:
+            if left:
+                pipe.send(left.pop())
+                busy += 1
+        while busy:
+            for ready in wait(self._pipes):
+                pipe = next(one for one in self._pipes if one is ready)
+                try:
+                    answer = pipe.recv()
+                except EOFError:
+                    raise RequestError(
+                        "a process of the probe was killed", hint="look whether memory ran out"
+                    ) from None
+                if isinstance(answer, Exception):
+                    raise answer
+                if left:
+                    pipe.send(left.pop())
+                else:
+                    busy -= 1
+                yield answer
+
+
+def _work(pipe: Connection, others: Sequence[Connection], box: Box, arch: str) -> None:
+    for other in others:
+        other.close()  # the parent's ends, or nobody sees when it closes them
+    try:
+        with Session(box, arch) as session:
+            while True:
+                pipe.send(_survey_some(session, arch, pipe.recv()))
+    except (EOFError, BrokenPipeError):
+        pass  # nothing more to do, or nobody waits for it
+    except Exception as error:
+        pipe.send(error)
+
+
+def _survey_some(session: Session, arch: str, some: Sequence[Entry]) -> _Some:
     cases = []
     absent = set()
-    with Session(box, arch) as session:
-        for entry in some:
-            case = _Study(session, arch, entry).case()
-            if case is None:
-                absent.add(entry.function)
-            else:
-                cases.append(case)
+    for entry in some:
+        case = _Study(session, arch, entry).case()
+        if case is None:
+            absent.add(entry.function)
+        else:
+            cases.append(case)
     return cases, absent
 
 
@@ -81,6 +151,7 @@ class _Study:
         self._session = session
         self._entry = entry
         self._hung: set[str] = set()
+        self._settle = _SETTLE_S
         self._errnos = {name: abi.words.constant(name, arch) for name in ERRNOS}
 
     def case(self) -> Case | None:
@@ -89,12 +160,13 @@ class _Study:
         if base.absent:
             return None
         self._base = base
+        self._settle = _LOOSE_S if base.loose else _SETTLE_S
         every = base.own + base.elsewhere
         self._usual = frozenset(every)
         refusals: list[Refusal] = []
         particular: list[Refusal] = []
         for name in dict.fromkeys(call.name for call in every):
-            whole = [self._refusal(name, _named(name), errno) for errno in ERRNOS]
+            whole = self._refused(name, _named(name))
             refusals += whole
             alike = [call for call in every if call.name == name]
             again = any(then.name == name for refusal in whole for then in refusal.calls)
@@ -102,13 +174,21 @@ class _Study:
                 continue
             # With other arguments the same call may be the way out: each of them is refused alone too.
             for one in alike:
-                for known, errno in zip(whole, ERRNOS, strict=True):
-                    alone = self._refusal(str(one), _just(one), errno)
+                for known, alone in zip(whole, self._refused(str(one), _just(one)), strict=True):
                     if alone.outcome != known.outcome or (alone.outcome == "same" and alone.calls != known.calls):
                         particular.append(alone)
         return Case(
             self._entry.function, self._entry.variant, base.result, every, (*refusals, *particular), base.elsewhere
         )
+
+    def _refused(self, call: str, which: Callable[[Seen], bool]) -> list[Refusal]:
+        """What comes of each errno. Where only some hang, they may just have been slow, and are tried again."""
+        tried = [self._refusal(call, which, errno) for errno in ERRNOS]
+        slow = [refusal.outcome == "hangs" for refusal in tried]
+        if any(slow) and not all(slow):
+            self._hung.clear()
+            tried = [self._refusal(call, which, one.errno) if one.outcome == "hangs" else one for one in tried]
+        return tried
 
     def _refusal(self, call: str, which: Callable[[Seen], bool], errno: str) -> Refusal:
         number = self._errnos[errno]
@@ -116,9 +196,9 @@ class _Study:
         base = self._base
         new = tuple(seen for seen in run.own + run.elsewhere if seen not in self._usual)
         if base.elsewhere:
-            new = tuple(seen for seen in new if seen.name != "futex")  # tasks that race wait, or need not
+            new = tuple(seen for seen in new if not _is_luck(seen))
         if run.result == "hangs" or (run.loose and not base.loose):
-            outcome, result = "hangs", ""
+            outcome, result, new = "hangs", "", ()
         elif run.result == base.result:
             outcome, result = "same", ""
         elif run.ended:
@@ -136,11 +216,11 @@ class _Study:
         """
         steady: dict[tuple[str, bool], list[Run]] = {}
         for _ in range(_TRIES):
-            run = self._session.run(self._entry.number, refuse, _LIMIT_S)
+            run = self._session.run(self._entry.number, refuse, limit=_LIMIT_S, settle=self._settle)
             if run.result == "hangs":
                 # Where it was waited for in vain with another errno, it is not waited for again.
                 if call not in self._hung:
-                    run = self._session.run(self._entry.number, refuse, _PATIENT_S)
+                    run = self._session.run(self._entry.number, refuse, limit=_PATIENT_S, settle=self._settle)
                 if run.result == "hangs":
                     self._hung.add(call)
                     return run
@@ -166,7 +246,14 @@ def _just(one: Seen) -> Callable[[Seen], bool]:
 def _common(runs: Sequence[Run]) -> Run:
     first = runs[0]
     every = set(first.own + first.elsewhere).intersection(*(run.own + run.elsewhere for run in runs[1:]))
+    if first.elsewhere:
+        every = {call for call in every if not _is_luck(call)}
     return first._replace(
         own=tuple(call for call in first.own if call in every),
         elsewhere=tuple(call for call in first.elsewhere if call in every),
     )
+
+
+def _is_luck(call: Seen) -> bool:
+    """Whether it is the wait for a lock, or its end, that one task is spared when it comes later than another."""
+    return call.name.startswith("futex") and call.args[1].split("|")[0] in ("FUTEX_WAIT", "FUTEX_WAKE")

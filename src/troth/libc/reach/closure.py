@@ -121,8 +121,8 @@ class _Closures:
     def _own(self) -> Callable[[int, str], int]:
         """A function's own calls: by direct calls alone, and through no group that it is not part of.
 
-        Nor through another function that programs call, unless that is thin: `opendir` opens, by way of `open`; that
-        `qsort` asks `sysconf` for the memory is told of `sysconf`.
+        Of another function that programs call it takes what that does itself, and all if that is thin: `opendir` opens,
+        by way of `open`; that `qsort` asks `sysconf` for the memory, which reads files, is told of `sysconf`.
         """
         graph = self._graph
         without = graph.failing | graph.cancelling
@@ -139,8 +139,12 @@ class _Closures:
                 wide = closed(leads, self._base)
                 calls = self._all_calls & ~self._locks
                 thick = {other for other in public if (wide[other] & calls).bit_count() > _THIN}
-                thin_leads = [[to for to in some if to not in thick] for some in leads]
-                by_groups[mine] = closed(thin_leads, self._base)
+                # Each of those stands twice: as it is asked about, and as others come to it.
+                place = {other: len(leads) + at for at, other in enumerate(sorted(thick))}
+                thin_leads = [[place.get(to, to) for to in some] for some in leads]
+                by_groups[mine] = closed(
+                    thin_leads + [[]] * len(place), self._base + [self._base[other] for other in place]
+                )
             bits = by_groups[mine][node]
             return bits if known.is_locking(name) else bits & ~self._locks
 

@@ -105,7 +105,7 @@ def _directory() -> resources.abc.Traversable:
     return resources.files("troth.libc") / "data" / "reach"
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def reach_facts(build: str, arch: str) -> ReachFacts:
     """The committed facts of a build, such as `glibc-2.36`, on an architecture.
 

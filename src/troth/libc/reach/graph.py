@@ -158,7 +158,9 @@ class _Builder:
         sites = [site for some in file.sites.found.values() for site in some]
         # What is handed to other threads in a record is found again where it arrives: in a handler of a signal, say.
         recorded = {
-            start for start, takes in file.sites.wrappers.items() if any(kind == "field" for kind, _, _ in takes)
+            start
+            for start, takes in file.sites.wrappers.items()
+            if any(kind in ("field", "pointed") for kind, _, _ in takes)
         }
         handed = {name for site in sites if site.target in recorded for name in self._names_of(site)}
         for site in sites:

@@ -51,7 +51,7 @@ static struct aiocb *asked(void)
 /* System V. What is made is marked to go at once, where that does not change what is seen. */
 PROBE(ftok, "", file("f"), FD(L(ftok)("f", 1)))
 PROBE(shmget, "", , FD(L(shmget)(IPC_PRIVATE, 4096, IPC_CREAT | 0600)))
-PROBE(shmat, "", id = L(shmget)(IPC_PRIVATE, 4096, 0600), ({ p = L(shmat)(id, NULL, 0); L(shmctl)(id, IPC_RMID, NULL); POINTER(p); }))
+PROBE(shmat, "", id = L(shmget)(IPC_PRIVATE, 4096, 0600), POINTER(L(shmat)(id, NULL, 0)))
 PROBE(shmdt, "", id = L(shmget)(IPC_PRIVATE, 4096, 0600); p = L(shmat)(id, NULL, 0); L(shmctl)(id, IPC_RMID, NULL),
       NUMBER(L(shmdt)(p)))
 PROBE(shmctl, "IPC_STAT", id = L(shmget)(IPC_PRIVATE, 4096, 0600), NUMBER(L(shmctl)(id, IPC_STAT, &shared)))

@@ -101,7 +101,7 @@ PROBE(gettext, "", L(setlocale)(LC_ALL, "C.UTF-8"), POINTER(L(gettext)("text")))
 PROBE(catopen, "", , NUMBER((long)L(catopen)("x", 0)))
 PROBE(nl_langinfo, "", , POINTER(L(nl_langinfo)(CODESET)))
 PROBE(qsort, "small", , DONE((L(qsort)(buffer, 100, 4, backwards), 0)))
-PROBE(qsort, "large", , DONE((L(qsort)(L(calloc)(400000, 4), 400000, 4, backwards), 0)))
+PROBE(qsort, "large", void *p = L(calloc)(400000, 4), DONE((L(qsort)(p, 400000, 4, backwards), 0)))
 
 /* Loading. */
 PROBE(dlopen, "this program", , POINTER(L(dlopen)(NULL, RTLD_NOW)))

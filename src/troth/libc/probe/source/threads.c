@@ -182,7 +182,7 @@ PROBE(setresgid, "with threads", start(waits, NULL), NUMBER(L(setresgid)(0, 0, 0
 PROBE(fork, "with threads", start(waits, NULL), ({ pid_t p = L(fork)(); if (!p) leave(0); FD(p); }))
 PROBE(read, "a pipe, with threads", start(waits, NULL); int fd = pipe_with("text"), NUMBER(L(read)(fd, buffer, 8)))
 PROBE(close, "with threads", start(waits, NULL); int fd = file("f"), NUMBER(L(close)(fd)))
-PROBE(malloc, "in a second thread", , ERROR(L(pthread_create)(&id, NULL, (void *(*)(void *))look("malloc"), (void *)4000)))
+PROBE(pthread_create, "of malloc", , ERROR(L(pthread_create)(&id, NULL, (void *(*)(void *))look("malloc"), (void *)4000)))
 
 /* Mutexes: free, held by another thread, given back to a waiting one. */
 PROBE(pthread_mutex_lock, "free", , ERROR(L(pthread_mutex_lock)(&mutex)))
@@ -241,5 +241,4 @@ PROBE(thrd_yield, "", , DONE((L(thrd_yield)(), 0)))
 PROBE(mtx_lock, "free", L(mtx_init)(&plain, mtx_plain), VALUE(L(mtx_lock)(&plain)))
 PROBE(cnd_timedwait, "", L(mtx_init)(&plain, mtx_timed); L(cnd_init)(&signalled); L(mtx_lock)(&plain),
       VALUE(L(cnd_timedwait)(&signalled, &plain, soon())))
-PROBE(pthread_atfork, "", , ERROR(N(int(void *, void *, void *), pthread_atfork)(NULL, NULL, NULL)))
 PROBE(pthread_key_create, "", pthread_key_t key = 0, ERROR(L(pthread_key_create)(&key, NULL)))

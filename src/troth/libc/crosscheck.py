@@ -1,0 +1,117 @@
+"""Check the two sources of facts against each other: what a function was seen to call, its code must be able to call.
+
+The probe runs the functions, the reach facts are read from the code; neither knows of the other. A call that was seen
+and is not within reach is a *miss*: a fault of one of them, or a call that no code of the function makes. `EXPLAINED`
+has the latter, and what is known of the former.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from troth.libc.probe.facts import Case, ProbeFacts
+    from troth.libc.reach.closure import Reached
+    from troth.libc.reach.facts import ReachFacts
+
+_THREAD: Final = "(thread)"
+_CREATE: Final = "pthread_create"
+_THREAD_START: Final = "thread-start"  # the group of functions that can start a thread
+
+
+class Explained(NamedTuple):
+    """Misses that are understood: patterns of builds and of functions, calls, and why.
+
+    `fault` says whose fault it is, `reach` or `probe`; empty when no code of the function makes the call.
+    """
+
+    builds: str
+    functions: str
+    calls: frozenset[str]
+    fault: str
+    why: str
+
+
+def _row(builds: str, functions: str, calls: str, fault: str, why: str) -> Explained:
+    return Explained(builds, functions, frozenset(calls.split()), fault, why)
+
+
+EXPLAINED: Final = (
+    _row("*", "*", "rt_sigreturn", "", "the kernel returns to it from a handler; no function calls it"),
+    _row("*", "syscall", "getpid", "", "the number is the caller's"),
+    _row("*", "kill killpg tgkill raise sigqueue pause select sigsuspend sleep", "rt_sigaction", "",
+         "a refused rt_sigreturn returns into whatever function follows it in memory"),
+)  # fmt: skip
+
+
+class Miss(NamedTuple):
+    """A call that was seen and is not within reach; `why` is empty when nobody knows, `fault` as for `Explained`."""
+
+    function: str
+    variant: str
+    call: str
+    why: str
+    fault: str
+
+
+class Checked(NamedTuple):
+    """How a build fares: how many calls of cases were seen, which were missed, and which functions have no reach."""
+
+    build: str
+    arch: str
+    pairs: int
+    misses: tuple[Miss, ...]
+    unknown: tuple[str, ...]
+
+    @property
+    def recall(self) -> float:
+        """The share of what was seen that is within reach; what no function calls is not held against either."""
+        return 1.0 - sum(bool(miss.fault) or not miss.why for miss in self.misses) / max(self.pairs, 1)
+
+
+def crosscheck(probed: ProbeFacts, reached: ReachFacts) -> Checked:
+    """Compare all that the probe saw of a build with what its code can reach."""
+    pairs = 0
+    misses: list[Miss] = []
+    unknown: dict[str, None] = {}
+    started = _all(reached.functions[_THREAD]) if _THREAD in reached.functions else frozenset()
+    for case in probed.cases.values():
+        function = reached.functions.get(case.function)
+        if function is None:
+            if case.calls:
+                unknown.setdefault(case.function)
+            continue
+        within = _all(function)
+        if case.function == _THREAD:  # which the probe sees from its creation on
+            within |= _all(reached.functions[_CREATE])
+        if _THREAD_START in function.groups:
+            within |= started
+        for call in _calls(case):
+            pairs += 1
+            if call not in within:
+                row = next((row for row in EXPLAINED if explains(row, probed.build, case.function, call)), None)
+                why, fault = (row.why, row.fault) if row else ("", "")
+                misses.append(Miss(case.function, case.variant, call, why, fault))
+    return Checked(probed.build, probed.arch, pairs, tuple(misses), tuple(unknown))
+
+
+def _calls(case: Case) -> Iterator[str]:
+    """The names of the calls that a case was seen to make, those after a refusal too, each once."""
+    then = (call for refusal in case.refusals for call in refusal.calls)
+    yield from dict.fromkeys(call.name for call in (*case.calls, *then))
+
+
+def _all(function: Reached) -> frozenset[str]:
+    return frozenset().union(*function.calls.values())
+
+
+def explains(row: Explained, build: str, function: str, call: str) -> bool:
+    """Whether a row is about a miss."""
+    return (
+        call in row.calls
+        and fnmatchcase(build, row.builds)
+        and any(fnmatchcase(function, pattern) for pattern in row.functions.split())
+    )
