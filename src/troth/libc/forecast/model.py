@@ -94,27 +94,29 @@ def _here(calls: list[Seen], arch: str, maker: str) -> tuple[Seen, ...]:
 
 
 def _seen(maker: str, version: str, arch: str) -> dict[Name, Doing]:
-    """What was seen of the nearest build, as it is in the asked version on the asked architecture."""
-    nearest = nearest_build(maker, version, arch, probed.builds())
-    if nearest is None:
-        return {}
-    build, on = nearest
-    facts = probe_facts(build, on)
-    was = build.partition("-")[2]
-    exact = was == version and on == arch
-    later = _introduced_after(maker, version, nearest)
+    """What was seen of builds, as it is in the asked version on the asked architecture.
+
+    Of each function the nearest build counts that knows it; what that build lacks is not there.
+    """
     found: dict[Name, Doing] = {}
-    for name, case in facts.cases.items():
-        if name[0] in later:
-            continue
-        calls: tuple[Seen, ...] = case.calls
-        evidence: tuple[str, ...] = (f"probe: {build} on {on}",)
-        if not exact:
-            calls, changes = moved(case, maker, (was, on), (version, arch))
-            evidence = (*dict.fromkeys(recorded_words(row) for row in changes), *evidence)
-        if on != arch:
-            calls = _here(list(calls), arch, maker)
-        found[name] = Doing(*name, maker, version, calls, case, evidence, _fails(case))
+    known: set[str] = set()
+    for build, on in by_distance(maker, version, arch, probed.builds()):
+        facts = probe_facts(build, on)
+        was = build.partition("-")[2]
+        exact = was == version and on == arch
+        later = _introduced_after(maker, version, (build, on))
+        for name, case in facts.cases.items():
+            if name[0] in known or name[0] in later:
+                continue
+            calls: tuple[Seen, ...] = case.calls
+            evidence: tuple[str, ...] = (f"probe: {build} on {on}",)
+            if not exact:
+                calls, changes = moved(case, maker, (was, on), (version, arch))
+                evidence = (*dict.fromkeys(recorded_words(row) for row in changes), *evidence)
+            if on != arch:
+                calls = _here(list(calls), arch, maker)
+            found[name] = Doing(*name, maker, version, calls, case, evidence, _fails(case))
+        known |= {*facts.functions, *facts.absent, *later}
     return found
 
 
@@ -127,12 +129,12 @@ def _read(maker: str, version: str, arch: str) -> dict[Name, Doing]:
 
     Of larger ones the code says what they can call, not what they do; a forecast of those would cry wolf.
     """
-    nearest = nearest_build(maker, version, arch, read.builds())
-    if nearest is None:
+    nearest = by_distance(maker, version, arch, read.builds())[:1]
+    if not nearest:
         return {}
-    build, on = nearest
+    build, on = nearest[0]
     was = build.partition("-")[2]
-    later = _introduced_after(maker, version, nearest)
+    later = _introduced_after(maker, version, (build, on))
     found: dict[Name, Doing] = {}
     for name, reached in reach_facts(build, on).functions.items():
         own = reached.calls["own"]
@@ -165,15 +167,15 @@ def _fails(case: Case) -> bool:
     return case.result.startswith("E") and case.result.isupper()
 
 
-def nearest_build(maker: str, version: str, arch: str, builds: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:
-    """The build whose facts come closest: of the same architecture if there is one, then by releases; the older of two.
+def by_distance(maker: str, version: str, arch: str, builds: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+    """The builds whose facts may serve, the closest first: of this architecture, then by releases; the older of two.
 
     A build of another architecture stands in for one that nobody has probed on this one.
     """
     known = [(build, on) for build, on in builds if build.partition("-")[0] == maker and on in (arch, "x86_64")]
     order = releases(maker)
-    if not known or version not in order:
-        return None
+    if version not in order:
+        return []
     at = order.index(version)
 
     def far(one: tuple[str, str]) -> tuple[bool, int, bool]:
@@ -182,4 +184,4 @@ def nearest_build(maker: str, version: str, arch: str, builds: tuple[tuple[str, 
         # What one architecture does in a near version tells less than what it does itself in a far one.
         return (on != arch, abs(away), away > 0)
 
-    return min(known, key=far)
+    return sorted(known, key=far)

@@ -33,7 +33,13 @@ def same_use(one: Seen, other: Seen) -> bool:
     place = SELECTORS.get(one.name)
     if place is None or len(one.args) <= place or len(other.args) <= place:
         return True
-    return "*" in (one.args[place], other.args[place]) or one.args[place] == other.args[place]
+    mine, theirs = one.args[place], other.args[place]
+    return "*" in (mine, theirs) or mine == theirs or _operation(mine) == _operation(theirs)
+
+
+def _operation(words: str) -> frozenset[str]:
+    """What futex(2) is asked, without how."""
+    return frozenset(words.split("|")) - {"FUTEX_PRIVATE_FLAG", "FUTEX_CLOCK_REALTIME"}
 
 
 @lru_cache(maxsize=256)
