@@ -14,6 +14,7 @@ from troth.abi import words
 from troth.libc.forecast import bypass, mend
 from troth.libc.forecast.judge import BREAKS, DEGRADES, FALLS_BACK, ORDER, Judge, lets_through, weight, worst
 from troth.libc.forecast.model import LIBC, Doing, Key, doings, recorded_words
+from troth.libc.forecast.model import doing as doing_of
 from troth.libc.forecast.moving import members
 from troth.libc.forecast.recorded import recorded_change
 from troth.libc.forecast.systems import between
@@ -130,8 +131,10 @@ def forecast(
     for key, doing in now.items():
         plain = was.get(key) or was.get((*key[:2], ""))  # a variant that is new has taken the plain one's place
         earlier = functions.get(key[:2], []) if plain is None else [plain]
-        if old is not None and not earlier and imports is None and key[0] == LIBC and not key[1].startswith("("):
-            continue  # no program that worked before can use it
+        if old is not None and not earlier and key[0] == LIBC and not key[1].startswith("("):
+            # No program that worked before can use it, unless a program says so; what is only read from code says less.
+            if imports is None or doing.evidence[-1].startswith("reach"):
+                continue
         if earlier and all(one.fails for one in earlier) and not doing.fails:
             continue  # it did not work without a filter either
         harms = [inherited(harm, doing, after) for harm in after.harms(doing)]
@@ -309,8 +312,8 @@ class _History:
 
 def _holds_for(judge: Judge, key: Key, holds: Callable[[Judge, Doing], bool]) -> bool:
     """Whether something holds for a function on a system; not where the system lacks the function."""
-    doing = doings(judge.system).get(key)
-    return doing is not None and holds(judge, doing)
+    found = doing_of(judge.system, key)
+    return found is not None and holds(judge, found)
 
 
 def _mended(menders: dict[object, mend.Fix | None], judge: Judge, doing: Doing, harm: Harm) -> mend.Fix | None:
