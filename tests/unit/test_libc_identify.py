@@ -59,6 +59,26 @@ def test_a_root_of_musl_has_it_by_its_loader(tmp_path: Path) -> None:
     assert found.objects == (str(tmp_path / "usr/lib/libc.so"),)
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"lib64": "usr/lib64", "usr/lib64/libc.so.6": glibc("2.42")},
+        {"lib": "usr/lib", "usr/lib/libc.so.6": glibc("2.42")},
+        {"lib/x86_64-linux-gnu/libc.so.6": glibc("2.42"), "lib64/ld-linux-x86-64.so.2": "/lib/nowhere"},
+        {
+            "nix/store/0abc-glibc-2.42-5/lib/libc.so.6": glibc("2.42"),
+            "nix/store/0abc-bash-5/lib/libc.so.6": glibc("2.1"),
+        },
+        {"gnu/store/0abc-glibc-2.42/lib/libc.so.6": glibc("2.42")},
+        {"usr/libx32/libc.so.6": glibc("2.42", "x32")},
+        {"lib/libc.so.6.1": glibc("2.42")},
+    ],
+    ids=["lib64", "usr", "multiarch", "nix", "guix", "x32", "libc6.1"],
+)
+def test_roots_of_all_kinds_have_their_libc_found(tmp_path: Path, files: dict[str, bytes | str]) -> None:
+    assert resolve(str(plant(tmp_path, files))).name == "glibc-2.42"
+
+
 def test_an_absolute_link_stays_in_its_root(tmp_path: Path) -> None:
     plant(tmp_path, {"real/libc.so.6": glibc("2.41"), "lib64/libc.so.6": "/real/libc.so.6"})
     assert resolve(str(tmp_path)).objects == (str(tmp_path / "real/libc.so.6"),)

@@ -9,15 +9,16 @@ import lzma
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 from conftest import needs
 from libc_files import docker_files, glibc, layer, layout_files, musl, plant, saved
 
 from troth.errors import ParseError, RequestError
-from troth.libc import packed
+from troth.libc import layers, packed
 from troth.libc.archives import open_image
 from troth.libc.identify import resolve
 
@@ -36,7 +37,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 def paths(files: dict[str, bytes], where: Path) -> dict[str, str]:
     """All paths of an image, with their kinds."""
     found, left = {}, [""]
-    with open_image(str(saved(where / "image.tar", files))) as tree:
+    with open_image(str(saved(where / "image.tar", files)), "", lambda _: False) as tree:
         assert tree is not None
         while left:
             path = left.pop()
@@ -96,6 +97,47 @@ def test_an_index_within_an_index_is_followed_and_not_for_ever(tmp_path: Path) -
         files["index.json"] = nest(files["index.json"])
     with pytest.raises(ParseError, match="has an index within an index"):
         resolve(str(saved(tmp_path / "image.tar", files)))
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["kept", "read again"])
+def test_contents_are_the_same_whether_or_not_they_were_kept(tmp_path: Path, keeps: bool) -> None:
+    twice = layer({"a": b"first", "b": b"other"})[:-10240] + layer({"a": b"second"})
+    files = docker_files([BASE, twice, layer({"b": b"upper"}, links={"c": "etc/motd"})])
+    with open_image(str(saved(tmp_path / "image.tar", files)), "", lambda _: keeps) as tree:
+        assert tree is not None
+        assert tree.contents(["a", "b", "c", LIBC]) == {
+            "a": b"second",
+            "b": b"upper",
+            "c": b"hello",
+            LIBC: glibc("2.31"),
+        }
+
+
+def test_a_search_of_an_image_reads_each_layer_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = LIBC.removesuffix("libc.so.6")
+    files: dict[str, bytes | str | None] = {
+        LIBC: "libc-2.31.so",
+        f"{directory}libc-2.31.so": glibc("2.31"),
+        f"{directory}ld-linux-x86-64.so.2": "ld-2.31.so",
+        f"{directory}ld-2.31.so": b"\x7fELF",
+        f"{directory}libpthread.so.0": "libpthread-2.31.so",
+        f"{directory}libpthread-2.31.so": b"\x7fELF",
+        "bin/sh": "dash",
+        "bin/dash": glibc(),
+        "var/lib/dpkg/status": b"Package: libc6",
+        "var/lib/dpkg/status.d/libc6": b"",
+        "lib/apk/db/installed": b"",
+    }
+    read = []
+
+    def members(file: IO[bytes], where: str) -> Iterator[packed.Member]:
+        read.append(where)
+        return packed.members(file, where)
+
+    monkeypatch.setattr(layers, "members", members)
+    found = resolve(str(saved(tmp_path / "image.tar", docker_files([layer(files)]))))
+    assert [Path(path).name for path in found.objects] == ["libc-2.31.so", "ld-2.31.so", "libpthread-2.31.so"]
+    assert len(read) == 1
 
 
 def test_whiteouts_take_away_what_is_below_and_nothing_of_their_own_layer(tmp_path: Path) -> None:
@@ -286,7 +328,7 @@ def test_a_member_s_header_that_is_too_long_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_image_is_none(tmp_path: Path) -> None:
     plant(tmp_path, {"text": b"hello", "plain.tar": layer({"a": b""}), "directory/file": b""})
     for name in ("text", "plain.tar", "directory"):
-        with open_image(str(tmp_path / name)) as image:
+        with open_image(str(tmp_path / name), "", lambda _: False) as image:
             assert image is None
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(RequestError, match="is neither a file nor a directory"):

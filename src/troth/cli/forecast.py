@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from troth.formats import Subject
     from troth.libc.forecast.compare import Finding
+    from troth.libc.forecast.programs import Told
 
 BROKEN = 1
 
@@ -89,13 +90,15 @@ def forecast_command(
     Every function of the C library is judged, or those that the programs import: what it calls in A and in B, what
     the filter answers, and what the library does then. Exits with 1 when something breaks or slips through.
     """
+    nothing = old == "none"
+    said = _told(programs)
     with Working("finding out what moves"):
-        nothing = old == "none"
-        before = system("" if nothing else old, arch).filled(running().replace(arch=arch or running().arch))
-        after = system(new, None).filled(before)
+        after = system(new, None)
+        named = system("" if nothing else old, arch)
+        before = _filled(named, after, said, arch)
+        after = after.filled(before)
     if not before.libc and not after.libc:
         raise RequestError("this machine does not say which C library it has", hint="name one with `--from`")
-    imports = imported(programs) if programs else None
     foretold = []
     for source in sources:
         filters = _filters(source, as_, before, after, caps, runtime)
@@ -106,7 +109,7 @@ def forecast_command(
                 None if nothing else before,
                 after,
                 big_endian=(filters[0].big_endian, filters[1].big_endian),
-                imports=imports,
+                imports=said.imports if said else None,
             )
         foretold.append((source, filters[0].origin, found))
     if form == "json":
@@ -159,22 +162,32 @@ def _suite(part: str, arch: str | None) -> list[str]:
     return [part]
 
 
-def imported(programs: Iterable[str]) -> set[str]:
-    """The names of functions that programs import.
+def _told(programs: tuple[str, ...]) -> Told | None:
+    """What the programs say of themselves; None without any."""
+    if not programs:
+        return None
+    from troth.libc.forecast.programs import told
 
-    Raises:
-        RequestError: a program cannot be read.
-        ParseError: it is not an ELF file.
-    """
-    from troth.elf.reader import read
+    found = told(programs)
+    for path in found.static:
+        click.echo(f"note: {path} is linked statically: it keeps its C library, whatever is upgraded", err=True)
+    return found
 
-    names: set[str] = set()
-    for path in programs:
-        elf = read(path)
-        names |= {symbol.name for symbol in elf.imports}
-        if not elf.needed:
-            click.echo(f"note: {path} is linked statically: it keeps its C library, whatever is upgraded", err=True)
-    return names
+
+def _filled(named: System, after: System, said: Told | None, arch: str | None) -> System:
+    """The old system, with what is not named as the programs have it, or as this machine does."""
+    here = running()
+    here = here.replace(arch=arch or (said.arch if said else "") or here.arch)
+    if said is not None:
+        if said.musl and os.path.exists(said.musl) and not named.libc:
+            from troth.libc.identify import resolve
+
+            here = here.replace(libc=resolve(said.musl).name)
+        # Of runtimes, those that move.
+        moving = dict(after.others)
+        inside = tuple(pair for pair in said.runtimes if pair[0] in moving and pair[0] not in dict(named.others))
+        named = named.replace(others=(*named.others, *inside))
+    return named.filled(here)
 
 
 def _filters(
@@ -220,7 +233,7 @@ def _functions(some: list[Finding]) -> Iterable[str]:
     """Functions with what becomes of them, those that fare alike on one line."""
     alike: dict[str, list[str]] = {}
     for finding in some:
-        variant = f" ({finding.variant})" if finding.variant else ""
+        variant = f" ({finding.variant}{', if so' if finding.optional else ''})" if finding.variant else ""
         maker = "" if finding.maker in ("glibc", "musl", "bionic", "linux") else f"{finding.maker}: "
         alike.setdefault(finding.outcome, []).append(f"{maker}{finding.function}{variant}")
     for outcome, names in alike.items():
@@ -253,6 +266,7 @@ def as_data(filter_: str, found: Forecast) -> dict[str, object]:
                 "call": one.call,
                 "answer": one.answer,
                 "effect": one.effect,
+                "optional": one.optional,
                 "outcome": one.outcome,
                 "since": one.since,
                 "evidence": list(one.evidence),

@@ -27,7 +27,8 @@ _MOST_PASSES: Final = 12  # a wrapper of a wrapper of a wrapper ...
 _FIRST_ARGUMENTS: Final = 6  # of a call on the stack that may be a function
 
 Parameter = tuple[str, int, int]  # as the items of `values` that are of one of these kinds
-_PARAMETERS: Final = ("given", "stack", "field")
+_PARAMETERS: Final = ("given", "stack", "field", "pointed")
+_RECORDED: Final = ("field", "pointed")  # those that are in a record
 
 
 class Site(NamedTuple):
@@ -155,7 +156,7 @@ class _Search:
                     if self._want(caller, at, _Wanted(by, target, parameters)):
                         again.add(caller)
         # A wrapper that takes a record may be handed over with it, to be called by another.
-        if any(kind == "field" for kind, _, _ in parameters):
+        if any(kind in _RECORDED for kind, _, _ in parameters):
             for caller in self._taken_by().get(target, ()):
                 for at, _, kind, to in self._code.functions[caller].marks:
                     if kind in (MARK_CALL, MARK_JUMP) and to != caller:
@@ -240,7 +241,16 @@ class _Search:
         at = state.frame(self._machine.stack)
         if at is None:
             return None
-        return state.slot(at + offset - (self._machine.word if self._machine.pushes and not jump else 0))
+        at -= self._machine.word if self._machine.pushes and not jump else 0
+        if kind == "stack":
+            return state.slot(at + offset)
+        record = state.slot(at + register)
+        if record is None or len(record) != 1:
+            return None
+        (item,) = record
+        if isinstance(item, int) or item[0] not in ("frame", "stack"):
+            return None
+        return state.slot(item[2] + offset) if item[0] == "frame" else frozenset((("pointed", item[2], offset),))
 
     def _passed(self, state: State, wanted: _Wanted) -> list[ValueSet]:
         """What is in the records that are handed over together with a wrapper's address."""

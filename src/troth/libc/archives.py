@@ -7,7 +7,7 @@ import hashlib
 import os
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Final, TypeVar
 
 import msgspec
@@ -65,10 +65,11 @@ class _Saved(msgspec.Struct):
 
 
 @contextlib.contextmanager
-def open_image(path: str, arch: str = "") -> Iterator[Layers | None]:
+def open_image(path: str, arch: str, keep: Callable[[str], bool]) -> Iterator[Layers | None]:
     """The tree of the image in an archive or in the directory of a layout; None for what is neither.
 
-    Of an image for several architectures the one for `arch` is read (troth's name).
+    Of an image for several architectures the one for `arch` is read (troth's name, or empty). `keep` says of which
+    paths the contents will be asked for.
 
     Raises:
         RequestError: it cannot be read, has no image for the architecture, several images, or one without layers.
@@ -87,7 +88,7 @@ def open_image(path: str, arch: str = "") -> Iterator[Layers | None]:
             return
         if not layers:
             raise RequestError(f"{path}: has an image without layers")
-        yield Layers(store, layers)
+        yield Layers(store, layers, keep)
 
 
 def _of_docker(store: Store) -> list[Layer]:

@@ -51,8 +51,9 @@ def resolve(text: str, *, arch: str = "", told: Told | None = None) -> Found:
         problem = f"{text}: no such file or directory" if "/" in text else f"there is no libc `{text}`"
         raise RequestError(problem, hint=f"a libc is named as {FORMS}")
     from troth.libc.archives import open_image
+    from troth.libc.search import is_asked_for
 
-    with open_image(text, arch) as image:
+    with open_image(text, arch, is_asked_for) as image:
         if image is not None:
             return _in_image(image, arch, text)
     return _in_directory(text, arch) if os.path.isdir(text) else _in_file(text, arch)

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Final, NamedTuple, Protocol
 
 from troth.errors import ParseError
-from troth.libc.packed import DAMAGED, members, said
+from troth.libc.packed import DAMAGED, Member, members, said
 from troth.libc.roots import LARGEST
 
 _MOST_MEMBERS: Final = 2_000_000
+_MOST_KEPT: Final = 256 << 20  # bytes of contents
 _WHITEOUT: Final = ".wh."
 _OPAQUE: Final = ".wh..wh..opq"
 _DIGESTS: Final = ("sha256", "sha512")
@@ -53,8 +54,8 @@ class _Entry(NamedTuple):
 class Layers:
     """The tree of an image; see `roots.Tree`."""
 
-    def __init__(self, store: Store, layers: Iterable[Layer]) -> None:
-        """Read what is in the layers.
+    def __init__(self, store: Store, layers: Iterable[Layer], keep: Callable[[str], bool]) -> None:
+        """Read what is in the layers; the contents that `keep` says of a path are kept, not to read a layer twice.
 
         Raises:
             ParseError: a layer is damaged, is not what its digest says, or has a member that leads out of the image.
@@ -65,6 +66,9 @@ class Layers:
         self._entries = {"": _Entry("directory", -1, "")}
         self._children: dict[str, set[str]] = {}
         self._members = 0
+        self._keep = keep
+        self._kept: dict[tuple[int, str], bytes] = {}
+        self._room = _MOST_KEPT
         for number, layer in enumerate(self._layers):
             self._verify(layer)
             self._apply(number, layer)
@@ -85,18 +89,20 @@ class Layers:
     def contents(self, paths: Iterable[str]) -> dict[str, bytes]:
         """See `roots.Tree`; each layer is read once."""
         wanted: dict[int, dict[str, list[str]]] = {}
+        found = {}
         for path in paths:
             entry = self._entries[path]
-            wanted.setdefault(entry.layer, {}).setdefault(entry.path, []).append(path)
-        found = {}
+            kept = self._kept.get((entry.layer, entry.path))
+            if kept is not None:
+                found[path] = kept
+            else:
+                wanted.setdefault(entry.layer, {}).setdefault(entry.path, []).append(path)
         for number, here in wanted.items():
-            for archive, member in self._members_of(self._layers[number]):
-                for path in here.get(_path(member.name) or "", ()):
-                    file = archive.extractfile(member) if member.isreg() else None
-                    if file is not None:
-                        if member.size > LARGEST:
-                            raise ParseError(self.where, f"has a library of more than {LARGEST >> 20} MiB, /{path}")
-                        found[path] = file.read()
+            for member in self._members_of(self._layers[number]):
+                for path in here.get(_path(member.info.name) or "", ()):
+                    if member.info.size > LARGEST:
+                        raise ParseError(self.where, f"has a library of more than {LARGEST >> 20} MiB, /{path}")
+                    found[path] = member.content()
         return found
 
     def _verify(self, layer: Layer) -> None:
@@ -117,20 +123,23 @@ class Layers:
     def _apply(self, number: int, layer: Layer) -> None:
         """Put a layer over those below; its whiteouts are for those, wherever in it they stand."""
         added: dict[str, _Entry] = {}
-        for _, member in self._members_of(layer):
+        for member in self._members_of(layer):
             self._members += 1
             if self._members > _MOST_MEMBERS:
                 raise ParseError(self.where, f"has more than {_MOST_MEMBERS} files")
-            path = _path(member.name)
+            path = _path(member.info.name)
             if path is None:
-                raise ParseError(self.where, f"has a member that leads out of the image: {member.name!r}")
+                raise ParseError(self.where, f"has a member that leads out of the image: {member.info.name!r}")
             directory, _, last = path.rpartition("/")
             if last == _OPAQUE:
                 self._remove_below(directory)
             elif last.startswith(_WHITEOUT):
                 self._remove(f"{directory}/{last.removeprefix(_WHITEOUT)}".lstrip("/"))
             elif path:
-                added[path] = self._entry(number, path, member, added)
+                added[path] = self._entry(number, path, member.info, added)
+                if member.info.isreg() and member.info.size <= self._room and self._keep(path):
+                    self._room -= member.info.size
+                    self._kept[number, path] = member.content()
         for path, entry in added.items():
             self._add(path, entry)
 
@@ -177,7 +186,7 @@ class Layers:
                 self._entries.pop(inside, None)
                 left.append(inside)
 
-    def _members_of(self, layer: Layer) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    def _members_of(self, layer: Layer) -> Iterator[Member]:
         with self._store.open(layer.name) as file:
             yield from members(file, self.where)
 

@@ -14,7 +14,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from threading import Thread
-from typing import IO, Final, cast
+from typing import IO, Final, NamedTuple, cast
 
 from troth.errors import ParseError, RequestError
 
@@ -38,6 +38,26 @@ _HEADERS: Final = (
 _MOST_HEADER: Final = 1 << 20  # of the names and attributes of one member
 
 
+class Member(NamedTuple):
+    """A member of a tar file of a stranger's, whose content is to be read before the next one comes."""
+
+    info: tarfile.TarInfo
+    archive: tarfile.TarFile
+    where: str
+
+    def content(self) -> bytes:
+        """What a regular file has; nothing for others.
+
+        Raises:
+            ParseError: the archive ends before.
+        """
+        try:
+            file = self.archive.extractfile(self.info) if self.info.isreg() else None
+            return file.read() if file else b""
+        except DAMAGED as error:
+            raise _damaged(self.where, error) from None
+
+
 class _Member(tarfile.TarInfo):
     """A member whose extended headers, which are read into memory, have bounds."""
 
@@ -49,8 +69,8 @@ class _Member(tarfile.TarInfo):
         return found
 
 
-def members(stream: IO[bytes], where: str) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    """The members of a tar file, packed or not, each to be read before the next.
+def members(stream: IO[bytes], where: str) -> Iterator[Member]:
+    """The members of a tar file, packed or not.
 
     Raises:
         ParseError: it is damaged, or unpacks to more than images have: a small file can unpack to no end.
@@ -63,10 +83,14 @@ def members(stream: IO[bytes], where: str) -> Iterator[tuple[tarfile.TarFile, ta
                 left -= member.size
                 if left < 0:
                     raise ParseError(where, f"unpacks to more than {MOST_UNPACKED >> 30} GiB")
-                yield archive, member
+                yield Member(member, archive, where)
                 archive.members = []  # type: ignore[attr-defined]  # else all are kept; the library's own advice
     except DAMAGED as error:
-        raise ParseError(where, f"has a layer that is damaged: {said(error)}") from None
+        raise _damaged(where, error) from None
+
+
+def _damaged(where: str, error: Exception) -> ParseError:
+    return ParseError(where, f"has a layer that is damaged: {said(error)}")
 
 
 @contextlib.contextmanager

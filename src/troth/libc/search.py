@@ -21,7 +21,8 @@ from troth.libc.unpack import RECORDS
 
 _BANNER: Final = re.compile(rb"GNU C Library \(([^)\n]{1,200})\) [a-z ]*release version ([0-9][0-9.]*[0-9])")
 _MUSL: Final = re.compile(rb"musl libc \([^)\n]{1,40}\)\n")
-_MUSL_VERSION: Final = re.compile(rb"\0([01]\.[0-9]+\.[0-9]+)(?:-git[^\0]{0,60})?\0")
+# The first string of its section has other bytes before it.
+_MUSL_VERSION: Final = re.compile(rb"(?<![0-9.])([01]\.[0-9]+\.[0-9]+)(?:-git[^\0]{0,60})?\0")
 # The files of a libc, by their names as programs need them; the first is the libc. Before 2.34, glibc's threads are in
 # a file of their own, and so are others of its parts to this day.
 _MAIN: Final = {"glibc": re.compile(r"libc\.so\.6(\.1)?"), "musl": re.compile(r"ld-musl-.*\.so\.1|libc\.so")}
@@ -36,6 +37,10 @@ _PARTS: Final = (
     "libnss_files.so.2",
     "libnss_dns.so.2",
     "libnss_compat.so.2",
+)
+# Whose contents a search asks for, by their last names; links to them have others.
+_ASKED: Final = re.compile(
+    r"(lib(c|pthread|rt|dl|m|resolv|anl|util|nss_(files|dns|compat))|ld(64)?)[-.].*|[a-z]{0,3}sh|busybox|status|installed"
 )
 _SHELL: Final = "bin/sh"
 _OWNERS: Final = ("libc6", "glibc", "musl", "libc6-i386", "libc6-x32")
@@ -60,14 +65,14 @@ class Library(NamedTuple):
     package: Package | None
 
 
-def search(tree: Tree, arch: str = "", libc: str = "") -> Library:
+def search(tree: Tree, arch: str = "") -> Library:
     """Find the libc of a tree: of several, the one that its shell uses, else this machine's.
 
     Raises:
         RequestError: it has none, or none for the architecture.
         ParseError: a file with a libc's name is not an ELF file that can be read, or links lead in a circle.
     """
-    chosen = _chosen(tree, arch, libc)
+    chosen = _chosen(tree, arch)
     return Library(chosen.build, _objects(tree, chosen), _package(tree, chosen.build))
 
 
@@ -85,15 +90,20 @@ def identify(elf: Elf) -> Build | None:
     return None
 
 
+def is_asked_for(path: str) -> bool:
+    """Whether a search may ask for the content of a file; one that is not told of here costs time."""
+    return _ASKED.fullmatch(path.rpartition("/")[2]) is not None or path.startswith(f"{RECORDS}/")
+
+
 class _Candidate(NamedTuple):
     directory: str
     path: str
     build: Build
 
 
-def _chosen(tree: Tree, arch: str, libc: str = "") -> _Candidate:
+def _chosen(tree: Tree, arch: str) -> _Candidate:
     """The libc of a tree: of several, the one that its shell uses, else this machine's."""
-    found = [one for one in _candidates(tree) if not libc or one.build.libc == libc]
+    found = list(_candidates(tree))
     if not found:
         hint = "a static program has its libc inside itself" if tree.names("") else "it is empty"
         raise RequestError(f"{tree.where}: has no C library", hint=hint)

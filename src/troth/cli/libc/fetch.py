@@ -6,17 +6,9 @@ import json
 
 import click
 
-from troth.cli.working import Working
-from troth.libc.identify import Found, resolve
+from troth.cli.libc.naming import LIBC_HELP, libc_named
+from troth.libc.identify import Found
 from troth.libc.known import Known, by_build_id
-
-LIBC_HELP = """\b
-    LIBC is
-      debian:SUITE          the glibc of a suite of Debian, or its musl as debian:SUITE/musl
-      glibc-2.36, musl-1.2.5   a build by its name, if it was fetched
-      DIRECTORY             a root directory, such as / for this machine's own
-      FILE                  an image that `docker save` wrote or an OCI layout, or a libc's own file
-"""
 
 
 @click.command(
@@ -42,8 +34,7 @@ def fetch(libc: str, arch: str, form: str) -> None:
     there already is not fetched again, and an interrupted download goes on where it stopped. Nothing on the machine
     changes, and nobody needs to be root.
     """
-    with Working(f"looking for {libc}") as told:
-        found = resolve(libc, arch=arch, told=told)
+    found = libc_named(libc, arch)
     facts = by_build_id(found.build_id)
     if form == "json":
         click.echo(json.dumps(_data(found, facts), indent=2))

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from troth.libc.identify import Found
     from troth.libc.reach.facts import ReachFacts
 
-LIBC_HELP = "LIBC is `glibc-2.36`, `musl-1.2.5`, `debian:trixie`, a root directory, a saved image, or a libc's file."
+LIBC_HELP = """\b
+    LIBC is
+      glibc-2.36            a build by its name
+      debian:SUITE          the glibc of a suite of Debian, or its musl as debian:SUITE/musl
+      DIRECTORY             a root directory, such as / for this machine's own
+      FILE                  an image that `docker save` wrote or an OCI layout, or a libc's own file
+"""
 
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -52,8 +58,8 @@ def libc_named(text: str, arch: str | None) -> Found:
     """
     from troth.libc.identify import resolve
 
-    with Working(f"looking for {text}"):
-        return resolve(text, arch=arch or "")
+    with Working(f"looking for {text}") as told:
+        return resolve(text, arch=arch or "", told=told)
 
 
 def facts_named(text: str, arch: str | None) -> ReachFacts:

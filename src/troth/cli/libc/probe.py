@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from troth.cli.libc.fetch import LIBC_HELP
+from troth.cli.libc.naming import LIBC_HELP, libc_named
+from troth.cli.working import Working
 from troth.errors import RequestError
 
 if TYPE_CHECKING:
@@ -53,15 +54,14 @@ def probe(
     changes, and nobody needs to be root. Then it is run again for each call that it made, with that call answered
     ENOSYS, EPERM and EACCES. The probe is compiled when it is first used, by gcc or musl-gcc.
     """
-    from troth.cli.progress import Progress
-    from troth.libc.identify import resolve
     from troth.libc.probe.compare import differences
     from troth.libc.probe.facts import probe_facts
     from troth.libc.probe.probing import probe as run
     from troth.libc.probe.text import dump
 
-    with Progress(f"looking for {libc}") as told:
-        facts = run(resolve(libc, arch=arch, told=told), functions=functions, told=told)
+    found = libc_named(libc, arch)
+    with Working(f"probing {libc}") as told:
+        facts = run(found, functions=functions, told=told)
     if output is not None:
         _write(output, dump(facts))
         click.echo(f"{output}: {len(facts.cases)} cases of {len(facts.functions)} functions", err=True)

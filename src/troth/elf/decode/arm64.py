@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-import capstone
+import capstone  # type: ignore[import-untyped]  # it has no types
 
 from troth.elf.decode.steps import (
     ADD,

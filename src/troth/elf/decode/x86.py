@@ -43,7 +43,7 @@ from troth.elf.decode.steps import (
     SUB,
     XOR,
 )
-from troth.elf.decode.x86_lanes import lanes, lost_lanes
+from troth.elf.decode.x86_lanes import MOVES, lanes, lost_lanes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Set
@@ -67,6 +67,11 @@ for _number, _name in enumerate(_FAMILIES):
 for _number in range(8, 16):
     for _bits, _text in ((64, ""), (32, "D"), (16, "W"), (8, "L")):
         _BY_REGISTER[getattr(Register, f"R{_number}{_text}")] = (_number, _bits)
+
+_VECTORS: Final[dict[int, str]] = {
+    getattr(Register, f"{kind}MM{number}"): f"{kind.lower()}mm{number}" for kind in "XY" for number in range(16)
+}
+_LANE_MOVES: Final[dict[int, str]] = {getattr(Mnemonic, name.upper()): name for name in MOVES}
 
 _SP: Final = 4
 _BP: Final = 5
@@ -106,9 +111,11 @@ class Reader:
         self._bits = 64 if arch == "x86_64" else 32
         self._word = self._bits // 8
         self._info = iced_x86.InstructionInfoFactory()
+        self._got = 0
 
     def scan(self, code: bytes, address: int, got: int, starts: Set[int]) -> list[Mark]:
         """Give every mark of a section, in order; `got` is what code of i386 counts from."""
+        self._got = got
         decoder = iced_x86.Decoder(self._bits, code, ip=address)
         return self._marks_32(decoder, got, starts) if self._bits == 32 else self._marks_64(decoder)
 
@@ -138,22 +145,26 @@ class Reader:
         """As `_marks_64`; addresses are named from the global offset table, whose address some register holds.
 
         Code asks for its own address by a call (of the next instruction, or of a thunk that reads the stack) and adds
-        a constant that makes it the table's. From there to the end of the function that register is the base.
+        a constant that makes it the table's. From there to the end of the function that register is the base, and so
+        is any that gets its value, by way of the stack too.
         """
         marks: list[Mark] = []
         add = marks.append
         near = OpKind.NEAR_BRANCH32
         bases: set[int] = set()
+        kept: set[tuple[int, int]] = set()  # places on the stack, by register and offset, that have the base
         called = 0  # what the last call pushed
         for ins in decoder:
             flow = ins.flow_control
             mnemonic = ins.mnemonic
             if ins.ip in starts:
                 bases = set()
+                kept = set()
             if not flow:
-                if mnemonic == Mnemonic.ADD and ins.op1_kind in _IMMEDIATES and ins.op0_kind == OpKind.REGISTER:
-                    if got and (called + ins.immediate(1)) & 0xFFFFFFFF == got:
-                        bases.add(ins.op0_register)
+                if bases and mnemonic == Mnemonic.MOV:
+                    self._move_base(ins, bases, kept)
+                if self._makes_base(ins, called, got):
+                    bases.add(ins.op0_register)
                 elif mnemonic == Mnemonic.ENDBR32:
                     add((ins.ip, ins.next_ip, MARK_START, 0))
                 elif mnemonic == Mnemonic.HLT:
@@ -175,6 +186,26 @@ class Reader:
                 add((ins.ip, ins.next_ip, kind, to))
         return marks
 
+    def _makes_base(self, ins: Instruction, called: int, got: int) -> bool:
+        """Whether an instruction adds to what the last call pushed what makes it the table's address."""
+        if self._bits != 32 or not got or ins.mnemonic != Mnemonic.ADD:
+            return False
+        if ins.op0_kind != OpKind.REGISTER or ins.op1_kind not in _IMMEDIATES:
+            return False
+        return bool((called + ins.immediate(1)) & 0xFFFFFFFF == got)
+
+    @staticmethod
+    def _move_base(ins: Instruction, bases: set[int], kept: set[tuple[int, int]]) -> None:
+        """Note where a move puts the base."""
+        place = (ins.memory_base, ins.memory_displacement)
+        if ins.op1_kind == OpKind.REGISTER and ins.op1_register in bases:
+            if ins.op0_kind == OpKind.REGISTER:
+                bases.add(ins.op0_register)
+            elif place[0] in (Register.EBP, Register.ESP) and ins.memory_index == _NO_REGISTER:
+                kept.add(place)
+        elif ins.op1_kind == OpKind.MEMORY and place in kept and ins.memory_index == _NO_REGISTER:
+            bases.add(ins.op0_register)
+
     @staticmethod
     def _named_32(ins: Instruction, bases: set[int], got: int) -> int:
         base = ins.memory_base
@@ -188,12 +219,18 @@ class Reader:
         """Give the steps of a block, without those that do nothing."""
         found: list[Step] = []
         zero: tuple[int, int] | None = None  # the zero flag says that this register has this value
+        called = 0
         for ins in iced_x86.Decoder(self._bits, code, ip=address):
             if ins.flow_control:
                 found += self._leaving(ins, zero)
+                called = ins.next_ip
                 continue
             before = len(found)
-            if ins.mnemonic not in _NOTHING:
+            if self._makes_base(ins, called, self._got):
+                if found and found[-1][0] == CALL:  # it changes this register alone
+                    found.pop()
+                found.append((SET, _BY_REGISTER[ins.op0_register][0], self._got))
+            elif ins.mnemonic not in _NOTHING:
                 found += self._plain(ins)
             if ins.rflags_modified:
                 zero = _compared(ins)
@@ -241,7 +278,10 @@ class Reader:
         if mnemonic == Mnemonic.PUSH:
             down: Step = (MATH, _SP, SUB, _SP, -1, self._word, self._bits)
             if ins.op0_kind == OpKind.REGISTER and ins.op0_register in _BY_REGISTER:
-                return [down, (STORE, _SP, 0, _BY_REGISTER[ins.op0_register][0], self._bits)]
+                register = _BY_REGISTER[ins.op0_register][0]
+                if register == _SP:  # as it was before
+                    return [(COPY, SCRATCH, _SP, self._bits), down, (STORE, _SP, 0, SCRATCH, self._bits)]
+                return [down, (STORE, _SP, 0, register, self._bits)]
             if ins.op0_kind in _IMMEDIATES:
                 return [down, (KEEP, _SP, 0, ins.immediate(0) & ((1 << self._bits) - 1), self._bits)]
             return [*self._fetch(SCRATCH, ins), down, (STORE, _SP, 0, SCRATCH, self._bits)]
@@ -261,8 +301,14 @@ class Reader:
             if ins.op1_kind == OpKind.REGISTER and bits >= 32:
                 return [(PICK, register, _BY_REGISTER[ins.op1_register][0], bits)]
             return [(LOSE, register)]
-        moved = lanes(ins, _BY_REGISTER, self._place(ins))
-        return self._lost(ins) if moved is None else moved
+        if mnemonic in _LANE_MOVES:
+            target = _VECTORS.get(ins.op0_register, "?") if ins.op0_kind == OpKind.REGISTER else ""
+            source = _VECTORS.get(ins.op1_register, "") if ins.op1_kind == OpKind.REGISTER else ""
+            general = _BY_REGISTER.get(ins.op1_register) if ins.op1_kind == OpKind.REGISTER else None
+            moved = lanes(_LANE_MOVES[mnemonic], target, source, general, self._place(ins))
+            if moved is not None:
+                return moved
+        return self._lost(ins)
 
     def _move(self, ins: Instruction) -> list[Step]:
         target, source = ins.op0_kind, ins.op1_kind
@@ -337,7 +383,7 @@ class Reader:
             if used.access in _WRITES and used.register in _BY_REGISTER
         ]
         if ins.op0_kind == OpKind.REGISTER:
-            lost += lost_lanes(ins.op0_register)
+            lost += lost_lanes(_VECTORS.get(ins.op0_register, ""))
         return [(LOSE, *lost)] if lost else []
 
 

@@ -8,67 +8,61 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from iced_x86 import Mnemonic, OpKind, Register
-
 from troth.elf.decode.steps import COPY, LOSE, SET, STORE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from iced_x86 import Instruction
-
     from troth.elf.decode.steps import Step
 
-__all__ = ["lanes", "lost_lanes"]
+__all__ = ["MOVES", "lanes", "lost_lanes"]
 
 _LANES: Final = 4
 _FIRST: Final = 100  # number of the first lane of xmm0
-_BY_REGISTER: Final = {
-    getattr(Register, f"{kind}{number}"): _FIRST + _LANES * number for kind in ("XMM", "YMM") for number in range(16)
-}
-_MOVES: Final = frozenset(
-    (Mnemonic.MOVAPS, Mnemonic.MOVUPS, Mnemonic.MOVDQA, Mnemonic.MOVDQU, Mnemonic.MOVAPD, Mnemonic.MOVUPD)
-)
+# The names of instructions that move lanes, and how many a store of theirs moves.
+_WHOLE: Final = dict.fromkeys(["movaps", "movups", "movdqa", "movdqu", "movapd", "movupd"], _LANES)
+_STORED: Final = {**_WHOLE, "movq": 2, "movd": 1}
+MOVES: Final = (*_STORED, "punpckldq", "punpcklqdq", "pxor")
 
 
-def lost_lanes(register: int) -> list[int]:
+def _lane(register: str) -> int | None:
+    """The first lane of a vector register; None for another register."""
+    if register[1:3] != "mm" or register[0] not in "xy" or not register[3:].isdigit():
+        return None
+    number = int(register[3:])
+    return _FIRST + _LANES * number if number < 16 else None
+
+
+def lost_lanes(register: str) -> list[int]:
     """The lanes of a vector register; none for another register."""
-    first = _BY_REGISTER.get(register)
+    first = _lane(register)
     return [] if first is None else [first + lane for lane in range(_LANES)]
 
 
-def lanes(ins: Instruction, general: Mapping[int, tuple[int, int]], place: tuple[int, int] | None) -> list[Step] | None:
-    """The steps of an instruction that moves lanes; None for any other.
+def lanes(
+    name: str, target: str, source: str, general: tuple[int, int] | None, place: tuple[int, int] | None
+) -> list[Step] | None:
+    """The steps of one of `MOVES`; None where it moves no lanes that are followed.
 
-    `general` has the general registers by iced-x86's numbers, `place` is the memory that the instruction uses.
+    `target` and `source` are registers, empty for memory. `general` is the number and width of the source where that
+    is a general register, `place` the memory that the instruction uses.
     """
-    mnemonic = ins.mnemonic
-    to = _BY_REGISTER.get(ins.op0_register) if ins.op0_kind == OpKind.REGISTER else None
-    source = _BY_REGISTER.get(ins.op1_register) if ins.op1_kind == OpKind.REGISTER else None
+    to, origin = _lane(target), _lane(source)
     if to is None:
-        if source is None or place is None or ins.op0_kind != OpKind.MEMORY:
+        if origin is None or place is None or target:
             return None
-        width = _LANES if mnemonic in _MOVES else {Mnemonic.MOVQ: 2, Mnemonic.MOVD: 1}.get(mnemonic, 0)
-        return [(STORE, place[0], place[1] + 4 * lane, source + lane, 32) for lane in range(width)] or None
-    if mnemonic in (Mnemonic.MOVD, Mnemonic.MOVQ) and ins.op1_kind == OpKind.REGISTER:
-        if ins.op1_register in general:
-            register, bits = general[ins.op1_register]
-            rest: Step = (SET, to + 1, 0) if bits == 32 else (LOSE, to + 1)
-            return [(COPY, to, register, bits), rest, (SET, to + 2, 0), (SET, to + 3, 0)]
+        return [(STORE, place[0], place[1] + 4 * lane, origin + lane, 32) for lane in range(_STORED.get(name, 0))]
+    if name in ("movd", "movq") and general is not None:
+        register, bits = general
+        rest: Step = (SET, to + 1, 0) if bits == 32 else (LOSE, to + 1)
+        return [(COPY, to, register, bits), rest, (SET, to + 2, 0), (SET, to + 3, 0)]
+    if origin is None:
         return None
-    if source is None:
-        return None
-    if mnemonic == Mnemonic.PXOR and to == source:
+    if name == "pxor" and to == origin:
         return [(SET, to + lane, 0) for lane in range(_LANES)]
-    if mnemonic in _MOVES:
-        return [(COPY, to + lane, source + lane, 32) for lane in range(_LANES)]
-    if mnemonic == Mnemonic.PUNPCKLQDQ:
-        return [(COPY, to + 2, source, 32), (COPY, to + 3, source + 1, 32)]
-    if mnemonic == Mnemonic.PUNPCKLDQ:
+    if name in _WHOLE:
+        return [(COPY, to + lane, origin + lane, 32) for lane in range(_LANES)]
+    if name == "punpcklqdq":
+        return [(COPY, to + 2, origin, 32), (COPY, to + 3, origin + 1, 32)]
+    if name == "punpckldq":
         # From the last to the first, so that none is overwritten before it is read.
-        return [
-            (COPY, to + 3, source + 1, 32),
-            (COPY, to + 2, to + 1, 32),
-            (COPY, to + 1, source, 32),
-        ]
+        return [(COPY, to + 3, origin + 1, 32), (COPY, to + 2, to + 1, 32), (COPY, to + 1, origin, 32)]
     return None

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 
 from troth import abi
 from troth.abi import words
+from troth.abi.seccomp import RET_KILL_PROCESS
 from troth.bpf.program import Call
 from troth.families import resolve
 from troth.libc.forecast.judge import lets_through
 from troth.libc.forecast.moving import members
 from troth.policy.callset import CallSet
 from troth.policy.expr import ALWAYS
+from troth.policy.model import Policy
 from troth.proof import always, never
-from troth.proof.question import replayed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -60,14 +61,18 @@ def _deliberately(judge: Judge, name: str) -> bool:
 
 
 def _sometimes(judge: Judge, name: str, *, through: bool) -> Call | None:
-    """A call of this name that is let through, or that is not; None when there is none."""
+    """A call of this name that is let through, or that is not; None when there is none, or none can be found."""
     arch = judge.system.arch
     nr = abi.numbers(arch)[name]
+    rules = judge.rules(nr)
+    if rules is None:
+        return None
+    if not rules[0].conds:
+        return Call(abi.arch(arch).audit, nr) if lets_through(rules[0].answer) is through else None
+    # Nothing but this call: the answer is the same, and found in no time.
+    alone = Policy({arch: {nr: rules}}, RET_KILL_PROCESS, RET_KILL_PROCESS)
     asked = CallSet(name, arch, {nr: ALWAYS})
-    if through:
-        result = never(judge.meaning, asked, big_endian=judge.big_endian)
-    else:
-        result = always(judge.meaning, asked, big_endian=judge.big_endian)
+    result = (never if through else always)(alone, asked, big_endian=judge.big_endian)
     return result.witness.call if result.witness is not None else None
 
 
@@ -99,11 +104,11 @@ def _shown(judge: Judge, fresh: Resolved, known: Resolved) -> tuple[str, int] | 
         if role in known.roles:
             args[place] = refused.args[known.roles[role]]
     call = Call(refused.arch, fresh.nr, tuple(args))
-    raw = replayed(call, judge.meaning, big_endian=judge.big_endian)
+    raw = judge.answer(call)
     if not lets_through(raw):
         return None
     shown = [
         words.argument(judge.system.arch, fresh.name, place, args[place]) if place in fresh.roles.values() else "*"
         for place in range(len(abi.syscall(judge.system.arch, fresh.name).args))
     ]
-    return f"{fresh.name}({', '.join(shown)})", replayed(refused, judge.meaning, big_endian=judge.big_endian)
+    return f"{fresh.name}({', '.join(shown)})", judge.answer(refused)

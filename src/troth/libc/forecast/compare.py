@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from troth._value import Value
 from troth.abi import words
 from troth.libc.forecast import bypass, mend
-from troth.libc.forecast.judge import BREAKS, FALLS_BACK, ORDER, Judge, weight, worst
+from troth.libc.forecast.judge import BREAKS, DEGRADES, FALLS_BACK, ORDER, Judge, lets_through, weight, worst
 from troth.libc.forecast.model import LIBC, Doing, Key, doings, recorded_words
+from troth.libc.forecast.model import doing as doing_of
 from troth.libc.forecast.moving import members
 from troth.libc.forecast.recorded import recorded_change
 from troth.libc.forecast.systems import between
 from troth.libc.forecast.values import as_call
+from troth.libc.probe.facts import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,12 +27,14 @@ if TYPE_CHECKING:
     from troth.bpf.program import Program
     from troth.libc.forecast.judge import Harm
     from troth.libc.forecast.systems import System
-    from troth.libc.probe.facts import Seen
     from troth.policy.model import Policy
 
     Meaning = Policy | Sequence[Program]
 
 BYPASS = "bypass"
+
+# Variants that only a setting brings about (glibc.malloc.hugetlb, glibc.elf.thp, glibc.mem.decorate_maps), or linking.
+SETTINGS = ("huge-pages", "decorated-maps", "static")
 
 # Moments that every program has; others need a function that leads there.
 ALWAYS = ("(start)", "(exit)", "(abort)", "(signal)", "(malloc)", "(resumed call)", "(user probe)", "(no vDSO)")
@@ -75,6 +79,11 @@ class Finding(Value):
     fix: mend.Fix | None
     _defaults = {"fix": None}
 
+    @property
+    def optional(self) -> bool:
+        """Whether it happens only with a setting that is off by default, or in a static program."""
+        return self.variant in SETTINGS
+
 
 class Forecast(NamedTuple):
     """What was found: `judged` functions in all, `refused_before` of which did not work before either.
@@ -91,7 +100,7 @@ class Forecast(NamedTuple):
     @property
     def breaks(self) -> bool:
         """Whether something stops working, or slips through."""
-        return any(finding.effect in (BREAKS, BYPASS) for finding in self.findings)
+        return any(finding.effect in (BREAKS, BYPASS) and not finding.optional for finding in self.findings)
 
 
 def forecast(
@@ -112,9 +121,7 @@ def forecast(
     after = Judge(new_filter, new, big_endian=big_endian[1])
     before = after if old is None else Judge(old_filter, old, big_endian=big_endian[0])
     was, now = _selected(old, new, imports)
-    functions: dict[tuple[str, str], list[Doing]] = {}
-    for (maker, function, _), doing in was.items():
-        functions.setdefault((maker, function), []).append(doing)
+    functions, ways = _by_function(was), _by_function(now)
     menders: dict[object, mend.Fix | None] = {}
     history = _History(before, after)
     found: list[Finding] = []
@@ -122,9 +129,11 @@ def forecast(
     for key, doing in now.items():
         plain = was.get(key) or was.get((*key[:2], ""))  # a variant that is new has taken the plain one's place
         earlier = functions.get(key[:2], []) if plain is None else [plain]
-        if old is not None and not earlier and imports is None and key[0] == LIBC and not key[1].startswith("("):
-            continue  # no program that worked before can use it
-        harms = after.harms(doing)
+        if old is not None and not earlier and _unheard_of(doing, key, imports is not None):
+            continue
+        if earlier and all(one.fails for one in earlier) and not doing.fails:
+            continue  # it did not work without a filter either
+        harms = [inherited(harm, doing, after) for harm in after.harms(doing)]
         old_harms = [harm for one in earlier for harm in before.harms(one)]
         works = worst(old_harms) != BREAKS
         refused_before += not works
@@ -133,7 +142,7 @@ def forecast(
                 continue  # the kernel lacks it, and libc has another way: as it is without a filter
             if not _is_new(harm, old_harms) or not _is_of_the_upgrade(harm, doing, earlier, old_harms, before, after):
                 continue
-            fix = _mended(menders, after, doing, harm)
+            fix = _mended(menders, after, ways[key[:2]], harm)
             found.append(_finding(key, doing, harm, history.since(key, harm), after, fix))
         slipped = bypass.slips(doing, earlier, before, after)
         for call, instead in slipped:
@@ -143,6 +152,44 @@ def forecast(
     order = (*reversed(ORDER[1:]), BYPASS)
     found.sort(key=lambda one: (order.index(one.effect), one.call, one.maker, one.function, one.variant))
     return Forecast(old, new, tuple(found), len(now), refused_before)
+
+
+# What a thread does only if it succeeded when the process started.
+_INHERITED = {"(thread)": ("rseq",)}
+
+
+def inherited(harm: Harm, doing: Doing, judge: Judge) -> Harm:
+    """A refusal in a thread, where the process may have been refused the same at its start and have gone on without.
+
+    So it is behind a filter that programs are started behind; it is not in a program that installs the filter itself.
+    """
+    if harm.call.name not in _INHERITED.get(doing.function, ()) or harm.outcome == "dead":
+        return harm
+    started = judge.asked(Seen("execve", ("*", "*", "*")))
+    start = doings(judge.system).get((LIBC, "(start)", ""))
+    if start is None or started is None or not lets_through(started):
+        return harm
+    refused = judge.harms(start)
+    if worst(refused) == BREAKS or not any(one.call.name == harm.call.name for one in refused):
+        return harm
+    return harm._replace(effect=DEGRADES, outcome="late")
+
+
+def _by_function(some: Mapping[Key, Doing]) -> dict[tuple[str, str], list[Doing]]:
+    found: dict[tuple[str, str], list[Doing]] = {}
+    for (maker, function, _), doing in some.items():
+        found.setdefault((maker, function), []).append(doing)
+    return found
+
+
+def _unheard_of(doing: Doing, key: Key, imported: bool) -> bool:
+    """Whether a function that the old system lacks is used by no program that worked there.
+
+    A program that imports it says otherwise; of what is only read from code it is not known whether the old one had it.
+    """
+    if key[0] != LIBC or key[1].startswith("("):
+        return False
+    return not imported or doing.evidence[-1].startswith("reach")
 
 
 def _selected(
@@ -278,19 +325,19 @@ class _History:
 
 def _holds_for(judge: Judge, key: Key, holds: Callable[[Judge, Doing], bool]) -> bool:
     """Whether something holds for a function on a system; not where the system lacks the function."""
-    doing = doings(judge.system).get(key)
-    return doing is not None and holds(judge, doing)
+    found = doing_of(judge.system, key)
+    return found is not None and holds(judge, found)
 
 
-def _mended(menders: dict[object, mend.Fix | None], judge: Judge, doing: Doing, harm: Harm) -> mend.Fix | None:
+def _mended(menders: dict[object, mend.Fix | None], judge: Judge, ways: Sequence[Doing], harm: Harm) -> mend.Fix | None:
     if harm.effect == FALLS_BACK:
         return None
     culprit = harm
     while culprit.also is not None and culprit.also.raw is not None:
         culprit = culprit.also
-    key = (culprit.call, harm.call.name, harm.outcome, doing.maker, doing.function)
+    key = (culprit.call, harm.call.name, ways[0].maker, ways[0].function)
     if key not in menders:
-        menders[key] = mend.fix(judge, doing, harm, culprit)
+        menders[key] = mend.fix(judge, ways, harm, culprit)
     return menders[key]
 
 
@@ -330,6 +377,8 @@ def outcome_words(harm: Harm, arch: str) -> str:
         return f"uses {instead} instead{also}" if instead else f"does without{also}"
     if harm.outcome == "other":
         return f"goes on with another result{f' ({harm.result})' if harm.result.isdigit() else ''}{also}"
+    if harm.outcome == "late":
+        return "aborts the process if it had no filter when it started, and does without if it had"
     return {"fails": f"fails with {harm.result}", "aborts": "aborts the process", "hangs": "hangs"}[harm.outcome]
 
 

@@ -11,12 +11,22 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from troth import abi
 from troth.abi import flags
-from troth.abi.seccomp import ACTION_MASK, RET_ALLOW, RET_ERRNO, RET_LOG, RET_TRACE, RET_USER_NOTIF
+from troth.abi.seccomp import (
+    ACTION_MASK,
+    RET_ALLOW,
+    RET_ERRNO,
+    RET_KILL_PROCESS,
+    RET_LOG,
+    RET_TRACE,
+    RET_USER_NOTIF,
+)
 from troth.bpf.stack import emulate_stack
+from troth.bpf.symbolic import TooLargeError
 from troth.libc.forecast.recorded import fate, on_arch, then
 from troth.libc.forecast.tables import version_key
 from troth.libc.forecast.values import as_call
-from troth.policy.model import Policy
+from troth.policy.lift import NotLiftableError, lift
+from troth.policy.model import Policy, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,7 +69,7 @@ class Judge:
         self.meaning = meaning
         self.system = system
         self.big_endian = big_endian
-        self.as_policy: Policy | None = None  # what `mend` made of a program
+        self._policy: Policy | None = None  # what a program says
         self._answers: dict[Call, int] = {}
         self._since = _since(system.arch)
         self._linux = version_key(system.linux)
@@ -75,6 +85,27 @@ class Judge:
                 found = emulate_stack(self.meaning, call, big_endian=self.big_endian).raw
             self._answers[call] = found
         return found
+
+    @property
+    def policy(self) -> Policy | None:
+        """The filter as rules; None where it has none for the architecture, or cannot be said so."""
+        if self._policy is None:
+            try:
+                meaning = self.meaning
+                self._policy = meaning if isinstance(meaning, Policy) else lift(meaning, big_endian=self.big_endian)
+            except (NotLiftableError, TooLargeError):
+                self._policy = Policy({}, RET_KILL_PROCESS, RET_KILL_PROCESS)
+        return self._policy if self.system.arch in self._policy.sections else None
+
+    def rules(self, nr: int) -> tuple[Rule, ...] | None:
+        """The rules that answer a call of the architecture; None where the filter cannot be said in rules."""
+        policy = self.policy
+        if policy is None:
+            return None
+        found = policy.sections[self.system.arch].get(nr)
+        if found is None:
+            return (Rule((), policy.unlisted(self.system.arch, nr)),)
+        return tuple(Rule(*rule) for rule in found)
 
     def asked(self, seen: Seen) -> int | None:
         """What the filter answers to a call in words; None where the architecture has no such call."""

@@ -19,7 +19,6 @@ from troth import abi
 from troth._value import Value
 from troth.abi import flags, words
 from troth.abi.seccomp import RET_ERRNO, RET_KILL_PROCESS
-from troth.bpf.symbolic import TooLargeError
 from troth.families import resolve
 from troth.families._table import FAMILIES
 from troth.libc.forecast import judge as judging
@@ -28,13 +27,12 @@ from troth.libc.forecast.recorded import VALUES
 from troth.libc.forecast.tables import forms, twins
 from troth.libc.forecast.values import as_call
 from troth.policy.expr import ALWAYS, NEVER, All, Any, Not, Within, among
-from troth.policy.lift import NotLiftableError, lift
 from troth.policy.model import Policy, Rule
 from troth.promises._table import ROWS
 from troth.proof import subset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from troth.families import Resolved
     from troth.libc.forecast.judge import Harm, Judge
@@ -63,18 +61,19 @@ class Fix(Value):
     _defaults = {"amended": None}
 
 
-def fix(judge: Judge, doing: Doing, harm: Harm, culprit: Harm) -> Fix | None:
+def fix(judge: Judge, ways: Sequence[Doing], harm: Harm, culprit: Harm) -> Fix | None:
     """The first change that lets a function work; where none is safe, the one that would, with what it opens.
 
-    `culprit` is the refusal to mend: the harm itself, or one on the way that the function takes instead.
+    `ways` are all ways to use the function; `culprit` is the refusal to mend: the harm itself, or one on the way that
+    the function takes instead.
     """
     if culprit.raw is None:
         return None
-    policy = _policy(judge)
+    policy = judge.policy
     if policy is not None:
         for found in _candidates(judge, policy, culprit):
             assert found.amended is not None
-            if _works(judge, found.amended, doing, harm):
+            if _works(judge, found.amended, ways, harm):
                 return found
     return Fix(_advice(judge, culprit.call), "widens", False)
 
@@ -85,22 +84,10 @@ def _candidates(judge: Judge, policy: Policy, culprit: Harm) -> Iterable[Fix]:
     yield from _as_sibling(judge, policy, culprit.call)
 
 
-def _policy(judge: Judge) -> Policy | None:
-    """The filter as a policy; None where it is none, or the architecture is not in it."""
-    if judge.as_policy is None:
-        meaning = judge.meaning
-        try:
-            found = meaning if isinstance(meaning, Policy) else lift(meaning, big_endian=judge.big_endian)
-        except (NotLiftableError, TooLargeError):
-            found = Policy({}, RET_KILL_PROCESS, RET_KILL_PROCESS)
-        judge.as_policy = found
-    return judge.as_policy if judge.system.arch in judge.as_policy.sections else None
-
-
-def _works(judge: Judge, amended: Policy, doing: Doing, harm: Harm) -> bool:
-    """Whether a function gets on under a changed filter, as far as this call is concerned."""
+def _works(judge: Judge, amended: Policy, ways: Sequence[Doing], harm: Harm) -> bool:
+    """Whether a function gets on under a changed filter in every way to use it, as far as this call is concerned."""
     changed = judging.Judge(amended, judge.system, big_endian=judge.big_endian)
-    left = [one for one in changed.harms(doing) if one.call == harm.call]
+    left = [one for doing in ways for one in changed.harms(doing) if one.call.name == harm.call.name]
     return judging.worst(left) in (judging.WORKS, judging.FALLS_BACK)
 
 

@@ -57,20 +57,21 @@ def moved(case: Case, maker: str, old: Place, new: Place) -> tuple[tuple[Seen, .
 def _of(some: dict[Name, list[Change]], function: str, variant: str) -> Iterable[Change]:
     own = some.get((function, variant)) or some.get((function, ""), [])
     yield from own
-    spoken_of = {call for change in own for call in change.calls} | _own_calls(function)
+    spoken_of = {call for change in own for call in change.calls} | _own_calls().get(function, set())
     for change in some.get(EVERY, []):
         if not any(call.name in spoken_of for call in change.gone):
             yield change
 
 
-@lru_cache(maxsize=1024)
-def _own_calls(function: str) -> frozenset[str]:
-    """The calls that are recorded of a function, in whatever version."""
-    found = set()
+@lru_cache(maxsize=1)
+def _own_calls() -> dict[str, set[str]]:
+    """The calls that are recorded of each function, in whatever version."""
+    found: dict[str, set[str]] = {}
     for topic in states():
-        if any(name == function for name, _ in topic[0].functions):
-            found |= {call.name for state in topic for call in state.calls}
-    return frozenset(found)
+        calls = {call.name for state in topic for call in state.calls}
+        for function, _ in topic[0].functions:
+            found.setdefault(function, set()).update(calls)
+    return found
 
 
 @lru_cache(maxsize=64)
@@ -113,6 +114,8 @@ _BOTH = ("x86_64", "i386")  # between them they have every call that libcs make 
 
 def _with_roles(call: Seen, like: Seen) -> Seen:
     """A call with the arguments of another one of its family, each in its role."""
+    if call.name == like.name:
+        return call  # it is an argument that changes
     for arch in _BOTH:
         known = members(arch)
         if call.name in known and like.name in known:

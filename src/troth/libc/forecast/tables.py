@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 OUTCOMES = ("same", "other", "fails", "aborts", "hangs")
 TWIN = Seen("twin")  # in place of what is called then: the call with 32-bit times
 
+FAILS = "!"  # in place of calls: none, and the function fails
+
 # A function and its variant; a variant is empty where the plain function is meant.
 Name = tuple[str, str]
 
 
 class State(NamedTuple):
-    """From a version on, these functions make these calls, until the next state of the topic."""
+    """From a version on, these functions make these calls, until the next state of the topic; or fail without."""
 
     maker: str
     since: str
@@ -35,6 +37,7 @@ class State(NamedTuple):
     source: str
     functions: tuple[Name, ...]
     calls: tuple[Seen, ...]
+    fails: bool
 
 
 class Fate(NamedTuple):
@@ -95,7 +98,8 @@ def states() -> tuple[tuple[State, ...], ...]:
         for where, cells in _rows(name, 6):
             maker, since, arch, source, functions, calls = cells
             _check_arch(where, arch)
-            state = State(maker, since, arch, source, _names(where, functions), _calls(where, calls))
+            made = () if calls == FAILS else _calls(where, calls)
+            state = State(maker, since, arch, source, _names(where, functions), made, calls == FAILS)
             runs = topics.setdefault((maker, state.functions), [])
             if not runs or version_key(since) < version_key(runs[-1][-1].since):
                 runs.append([])

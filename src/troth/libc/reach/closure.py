@@ -9,47 +9,20 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from troth._value import Value
 from troth.libc.reach import _table as known
 from troth.libc.reach.graph import CALL, CHILD, DATA, KINDS, NAMED, SHARED
+from troth.libc.reach.reached import CLASSES, PRIVATE, Reached
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from troth.libc.reach.graph import Graph
 
-__all__ = ["CLASSES", "PRIVATE", "Reached", "Step", "reached", "why"]
+__all__ = ["Step", "reached", "why"]
 
-CLASSES: Final = ("own", "ordinary", "failure", "cancel", "child")
-PRIVATE: Final = "GLIBC_PRIVATE"  # the version of what only the libc's own files may call
 _THIN: Final = 4  # calls: a function with more of them does something of its own
 _ORDINARY: Final = frozenset((CALL, NAMED, DATA, SHARED))
 _GROUP_NAMES: Final = tuple(row[0] for row in known.GROUPS)
-
-
-class Reached(Value):
-    """What one function can call.
-
-    `calls` has for each class the names of system calls: `own` are those of the function itself and of the helpers
-    that are nobody else's group; `ordinary` all that it can make when nothing fails; `failure`, `cancel` and `child`
-    what it can make besides: when the program aborts, when its thread is cancelled, in a process or thread that it
-    starts. `groups` are the shared parts of the libc that it leans on.
-    """
-
-    __slots__ = ("name", "version", "default", "calls", "groups")
-    name: str
-    version: str
-    default: bool
-    calls: dict[str, frozenset[str]]
-    groups: tuple[str, ...]
-
-    def __hash__(self) -> int:
-        return hash((self.name, self.version))
-
-    @property
-    def key(self) -> str:
-        """The name, with the version where there is one."""
-        return f"{self.name}@{self.version}" if self.version else self.name
 
 
 def reached(graph: Graph) -> tuple[tuple[Reached, int], ...]:
@@ -121,8 +94,8 @@ class _Closures:
     def _own(self) -> Callable[[int, str], int]:
         """A function's own calls: by direct calls alone, and through no group that it is not part of.
 
-        Nor through another function that programs call, unless that is thin: `opendir` opens, by way of `open`; that
-        `qsort` asks `sysconf` for the memory is told of `sysconf`.
+        Of another function that programs call it takes what that does itself, and all if that is thin: `opendir` opens,
+        by way of `open`; that `qsort` asks `sysconf` for the memory, which reads files, is told of `sysconf`.
         """
         graph = self._graph
         without = graph.failing | graph.cancelling
@@ -139,8 +112,12 @@ class _Closures:
                 wide = closed(leads, self._base)
                 calls = self._all_calls & ~self._locks
                 thick = {other for other in public if (wide[other] & calls).bit_count() > _THIN}
-                thin_leads = [[to for to in some if to not in thick] for some in leads]
-                by_groups[mine] = closed(thin_leads, self._base)
+                # Each of those stands twice: as it is asked about, and as others come to it.
+                place = {other: len(leads) + at for at, other in enumerate(sorted(thick))}
+                thin_leads = [[place.get(to, to) for to in some] for some in leads]
+                by_groups[mine] = closed(
+                    thin_leads + [[]] * len(place), self._base + [self._base[other] for other in place]
+                )
             bits = by_groups[mine][node]
             return bits if known.is_locking(name) else bits & ~self._locks
 
