@@ -84,6 +84,7 @@ _MATH: Final = {
     Mnemonic.SHL: SHL, Mnemonic.SHR: SHR,
 }  # fmt: skip
 _MOVES: Final = frozenset((Mnemonic.MOV, Mnemonic.MOVZX, Mnemonic.MOVSXD, Mnemonic.MOVSX))
+_SETS: Final = frozenset((Mnemonic.MOV, Mnemonic.LEA, Mnemonic.XOR, Mnemonic.MOVZX))  # those that often set a register
 _PICKS: Final = frozenset(getattr(Mnemonic, name) for name in vars(Mnemonic) if name.startswith("CMOV"))
 _NOTHING: Final = frozenset(
     (
@@ -161,7 +162,7 @@ class Reader:
                 bases = set()
                 kept = set()
             if not flow:
-                if bases and mnemonic == Mnemonic.MOV:
+                if (bases or kept) and mnemonic in _SETS:
                     self._move_base(ins, bases, kept)
                 if self._makes_base(ins, called, got):
                     bases.add(ins.op0_register)
@@ -171,6 +172,8 @@ class Reader:
                     add((ins.ip, ins.next_ip, MARK_STOP, 0))
                 elif to := self._named_32(ins, bases, got):
                     add((ins.ip, ins.next_ip, MARK_NAME if mnemonic == Mnemonic.LEA else MARK_READ, to))
+                    if mnemonic in _SETS and ins.op0_kind == OpKind.REGISTER and ins.op0_register != Register.EBX:
+                        bases.discard(ins.op0_register)
                 continue
             kind, to = _flow(ins, flow, near)
             if kind == MARK_CALL:
@@ -196,15 +199,21 @@ class Reader:
 
     @staticmethod
     def _move_base(ins: Instruction, bases: set[int], kept: set[tuple[int, int]]) -> None:
-        """Note where a move puts the base."""
+        """Note where a move puts the base, and which register does not have it any more.
+
+        In ebx it stays to the end: what saves and restores that is for the caller.
+        """
         place = (ins.memory_base, ins.memory_displacement)
-        if ins.op1_kind == OpKind.REGISTER and ins.op1_register in bases:
+        moves = ins.mnemonic == Mnemonic.MOV
+        if moves and ins.op1_kind == OpKind.REGISTER and ins.op1_register in bases:
             if ins.op0_kind == OpKind.REGISTER:
                 bases.add(ins.op0_register)
             elif place[0] in (Register.EBP, Register.ESP) and ins.memory_index == _NO_REGISTER:
                 kept.add(place)
-        elif ins.op1_kind == OpKind.MEMORY and place in kept and ins.memory_index == _NO_REGISTER:
+        elif moves and ins.op1_kind == OpKind.MEMORY and place in kept and ins.memory_index == _NO_REGISTER:
             bases.add(ins.op0_register)
+        elif ins.op0_kind == OpKind.REGISTER and ins.op0_register != Register.EBX and ins.memory_base not in bases:
+            bases.discard(ins.op0_register)
 
     @staticmethod
     def _named_32(ins: Instruction, bases: set[int], got: int) -> int:

@@ -80,6 +80,7 @@ _IMPLICIT: Final = {
     "movsd": (1, 6, 7), "movsq": (1, 6, 7), "lodsb": (0, 6), "lodsd": (0, 6), "lodsq": (0, 6), "scasb": (1, 7),
     "scasd": (1, 7), "scasq": (1, 7), "cmpsb": (1, 6, 7), "lahf": (0,), "xbegin": (0,), "rdpkru": (0, 2),
 }  # fmt: skip
+_SETS: Final = frozenset(("mov", "lea", "xor", "movzx"))  # those that often set a register
 _BOTH: Final = frozenset(("xchg", "xadd"))
 _PREFIXES: Final = frozenset(("lock", "rep", "repe", "repne", "bnd", "notrack", "data16", "xacquire", "xrelease"))
 _MEMORY: Final = re.compile(r"(?:(\w\w):)?\[([^\]]*)\]")
@@ -112,12 +113,8 @@ class Reader:
             if at in starts:
                 bases = set()
                 kept = set()
-            if bases and name == "mov":
-                first, _, second = text.partition(", ")
-                if second in bases and "[e" in first and first[first.index("[") :].startswith(("[ebp", "[esp")):
-                    kept.add(first)
-                elif (second in bases and first in _REGISTERS) or second in kept:
-                    bases.add(first)
+            if (bases or kept) and name in _SETS:
+                _move_base(name, text, bases, kept)
             kind = _flow(name, text)
             if kind is not None:
                 to = 0
@@ -136,6 +133,8 @@ class Reader:
                 to = self._named(text, end, bases)
                 if to:
                     marks.append((at, end, MARK_NAME if name == "lea" else MARK_READ, to))
+                    if name in _SETS and text.partition(",")[0] != "ebx":
+                        bases.discard(text.partition(",")[0])
             elif self._makes_base(name, text, called):
                 bases.add(text.partition(",")[0])
         return marks
@@ -290,6 +289,22 @@ class Reader:
         if _is_number(second):
             return [(KEEP, *place, int(second, 16) & self._mask, self._bits)]
         return [(STORE, *place, source if width >= 32 else -1, width or self._bits)]
+
+
+def _move_base(name: str, text: str, bases: set[str], kept: set[str]) -> None:
+    """Note where a move puts the base, and which register does not have it any more; in ebx it stays to the end."""
+    first, _, second = text.partition(", ")
+    moves = name == "mov"
+    used = _MEMORY.search(text)
+    if moves and second in bases:
+        if first in _REGISTERS:
+            bases.add(first)
+        elif used and used[2].startswith(("ebp", "esp")):
+            kept.add(first)
+    elif moves and second in kept:
+        bases.add(first)
+    elif first in bases and first != "ebx" and (used is None or used[2].partition(" ")[0] not in bases):
+        bases.discard(first)
 
 
 def _plain_name(full: str) -> str:

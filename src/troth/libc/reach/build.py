@@ -122,8 +122,10 @@ class _Builder:
             if any(kind in ("field", "pointed") for kind, _, _ in takes)
         }
         handed = {name for site in sites if site.target in recorded for name in self._names_of(site)}
+        called = file.code.callers().keys() | set(file.code.exports.values())
         for site in sites:
-            own.setdefault(site.function, set()).update(self._names_of(site) if site.resolved else handed)
+            arrives = not site.resolved and site.function not in called  # only its address is known to others
+            own.setdefault(site.function, set()).update(handed if arrives else self._names_of(site))
         graph.sites += sum(site.by == "enter" for site in sites)
         graph.open_sites += tuple(f"{file.name}+{site.at:#x}" for site in sites if not site.resolved)
         for start in sorted(file.code.functions):
