@@ -7,12 +7,14 @@ asked by watching, and tried by allowing them.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import functools
 import os
 import platform
 import re
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,8 +22,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from children import in_child
 from matrix import inside, roots, test_libcs
 from matrix.libc_programs import FILES
 from matrix.roots import Libc
@@ -35,10 +38,13 @@ from bench.survival.outcomes import Failure, Line, Outcomes, ordered
 from bench.survival.watch import everything, installed, watch
 from tools import debroot
 from troth.abi.seccomp import ACTION_MASK, RET_ERRNO
+from troth.kernel import process, procfs
 from troth.policy import Policy
 
+T = TypeVar("T")
+
 TRIES = 2
-SLOWER = 10  # a program that takes so many times as long as unconfined hangs,
+SLOWER = 4  # a program that takes so many times as long as unconfined hangs,
 PATIENCE_S = 5  # though it may take this long in any case
 QUIET_RUNS = 3  # after so many runs without a call that is new, what was seen counts as all
 MOST_RUNS = 15
@@ -131,16 +137,18 @@ class Subject:
         cell: Cell | None = None,
     ) -> inside.Result:
         program = cell or self._setup.late[self.name]
-        return inside.run(
-            program.argv,
-            self._setup.places[libc],
-            files=self._setup.files,
-            troth=cell.arguments if cell else None,
-            nobody=program.nobody,
-            keys=program.keys,
-            request=program.request,
-            confine=confine,
-            limit_s=min(inside.LIMIT_S, PATIENCE_S + SLOWER * max(self._took_s, default=inside.LIMIT_S)),
+        return _and_its_children(
+            lambda: inside.run(
+                program.argv,
+                self._setup.places[libc],
+                files=self._setup.files,
+                troth=cell.arguments if cell else None,
+                nobody=program.nobody,
+                keys=program.keys,
+                request=program.request,
+                confine=confine,
+                limit_s=min(inside.LIMIT_S, PATIENCE_S + SLOWER * max(self._took_s, default=inside.LIMIT_S)),
+            )
         )
 
     def plain(self, libc: Libc) -> inside.Result:
@@ -228,6 +236,31 @@ class Subject:
             if self._same(libc, self._run(libc, installed(widened(policy, fewer)))):
                 needed = fewer
         return needed
+
+
+def _and_its_children(run: Callable[[], T]) -> T:
+    """Run something in a process of its own, and end what it leaves behind, daemons too.
+
+    A daemon whose calls are refused may not notice that it should go, and spin.
+    """
+
+    def work() -> T:
+        process.set_child_subreaper(reaper=True)
+        result = run()
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                if not os.waitpid(-1, os.WNOHANG)[0]:
+                    _kill_children()
+        return result
+
+    return in_child(work)
+
+
+def _kill_children() -> None:
+    for name in filter(str.isdecimal, os.listdir("/proc")):
+        if procfs.status(int(name)).get("PPid") == str(os.getpid()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(name), signal.SIGKILL)
 
 
 class Tried(NamedTuple):

@@ -247,8 +247,8 @@ def test_a_new_call_of_the_kernel_that_does_what_is_forbidden_is_a_bypass() -> N
 def test_a_new_call_under_the_same_guard_is_no_bypass() -> None:
     rules = [(call, "mode & 0o4000", "EPERM") for call in ("fchmodat", "fchmodat2", "chmod")]
     guarded = build(("x86_64",), rules, default="allow")
-    judges = [judge(guarded, f"glibc-2.36,linux-{version},x86_64") for version in ("6.5", "6.6")]
-    assert list(new_ways(*judges, ())) == []
+    before, after = (judge(guarded, f"glibc-2.36,linux-{version},x86_64") for version in ("6.5", "6.6"))
+    assert list(new_ways(before, after, ())) == []
 
 
 def test_an_architecture_without_a_call_is_judged_by_what_it_has_instead() -> None:

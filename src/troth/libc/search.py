@@ -65,14 +65,14 @@ class Library(NamedTuple):
     package: Package | None
 
 
-def search(tree: Tree, arch: str = "", libc: str = "") -> Library:
+def search(tree: Tree, arch: str = "") -> Library:
     """Find the libc of a tree: of several, the one that its shell uses, else this machine's.
 
     Raises:
         RequestError: it has none, or none for the architecture.
         ParseError: a file with a libc's name is not an ELF file that can be read, or links lead in a circle.
     """
-    chosen = _chosen(tree, arch, libc)
+    chosen = _chosen(tree, arch)
     return Library(chosen.build, _objects(tree, chosen), _package(tree, chosen.build))
 
 
@@ -101,9 +101,9 @@ class _Candidate(NamedTuple):
     build: Build
 
 
-def _chosen(tree: Tree, arch: str, libc: str = "") -> _Candidate:
+def _chosen(tree: Tree, arch: str) -> _Candidate:
     """The libc of a tree: of several, the one that its shell uses, else this machine's."""
-    found = [one for one in _candidates(tree) if not libc or one.build.libc == libc]
+    found = list(_candidates(tree))
     if not found:
         hint = "a static program has its libc inside itself" if tree.names("") else "it is empty"
         raise RequestError(f"{tree.where}: has no C library", hint=hint)
