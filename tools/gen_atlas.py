@@ -74,7 +74,7 @@ def facts(build: Build, arch: str) -> str:
     raise FetchError(f"{build.name} for {arch}: {'; '.join(complaints)}")
 
 
-def _meaning(text: str) -> list[str]:
+def meaning(text: str) -> list[str]:
     """The lines of facts that a rebuilt package has too."""
     return [line for line in text.splitlines() if not line.startswith(_OF_PACKAGE)]
 
@@ -108,7 +108,7 @@ def main() -> int:
                 partial.write_text(text)
                 partial.replace(path)
                 print(f"{path.name}: {len(text)} bytes")
-            elif not path.exists() or _meaning(path.read_text()) != _meaning(text):
+            elif not path.exists() or meaning(path.read_text()) != meaning(text):
                 print(f"{path.name}: is not what the code of {build.name} gives; run tools/gen_atlas.py")
                 status = 1
     return status

@@ -13,7 +13,8 @@ from troth.elf.decode import decoder
 from troth.elf.reader import read
 from troth.errors import RequestError
 from troth.libc.reach.analyse import Analysis, analyse
-from troth.libc.reach.closure import Reached, why
+from troth.libc.reach.closure import why
+from troth.libc.reach.reached import Reached
 
 LIBRARIES = pytest.mark.parametrize("library", ["iced_x86", "capstone"])
 

@@ -8,8 +8,8 @@ from troth.libc.crosscheck import EXPLAINED, crosscheck, explains
 from troth.libc.probe import facts as probed
 from troth.libc.probe.facts import Case, ProbeFacts, Refusal, Seen, probe_facts
 from troth.libc.reach import facts as reached
-from troth.libc.reach.closure import Reached
 from troth.libc.reach.facts import Origin, ReachFacts, reach_facts
+from troth.libc.reach.reached import Reached
 
 BOTH = sorted({*probed.builds()} & {*reached.builds()})
 CLASSES = ("own", "ordinary", "failure", "cancel", "child")

@@ -6,9 +6,9 @@ import pytest
 
 from troth.abi import others
 from troth.errors import ParseError, RequestError
-from troth.libc.reach.closure import CLASSES, Reached
 from troth.libc.reach.compare import compare, group_of
 from troth.libc.reach.facts import Origin, ReachFacts, builds, dump, load, reach_facts
+from troth.libc.reach.reached import CLASSES, Reached
 
 COMMITTED = pytest.mark.parametrize(("build", "arch"), builds())
 NOTHING = dict.fromkeys(CLASSES, frozenset[str]())

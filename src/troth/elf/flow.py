@@ -144,42 +144,64 @@ def _never_returns(function: Function, known: Collection[int]) -> bool:
 
 
 def _sinks(returning: Collection[int]) -> Callable[[Function, Collection[int]], bool]:
-    return lambda function, known: _walk(function, known, returning) is True
+    def judge(function: Function, known: Collection[int]) -> bool:
+        ways = _walk(function, known, returning)
+        return ways is not None and ways.all_end()
+
+    return judge
 
 
-def _walk(function: Function, known: Collection[int], returning: Collection[int]) -> bool | None:
-    """Follow a function from its start: None when it may return, else whether a function of `known` ends it."""
+class _Ways:
+    """The marks of a function that control comes to, what comes before each, and those at which a sink ends it."""
+
+    def __init__(self) -> None:
+        self.before: dict[int, set[int]] = {0: set()}
+        self.ends: set[int] = set()
+
+    def all_end(self) -> bool:
+        """Whether from everywhere a sink can be come to: no loop is endless, and nothing else ends it."""
+        work = list(self.ends)
+        seen = set(work)
+        while work:
+            for place in self.before[work.pop()]:
+                if place not in seen:
+                    seen.add(place)
+                    work.append(place)
+        return bool(self.ends) and len(seen) == len(self.before)
+
+
+def _walk(function: Function, known: Collection[int], returning: Collection[int]) -> _Ways | None:
+    """Follow a function from its start: None when it may return, or goes on in the next."""
     marks = function.marks
+    ways = _Ways()
     work = [0]
-    seen: set[int] = set()
-    ended = False
     while work:
         place = work.pop()
-        while True:
-            if place >= len(marks):
-                return None  # it goes on in the next function
-            if place in seen:
-                break
-            seen.add(place)
-            _, _, kind, to = marks[place]
-            if kind in (MARK_RETURN, MARK_JUMP_SLOT):
+        if place >= len(marks):
+            return None
+        _, _, kind, to = marks[place]
+        following: list[int] = []
+        if kind in (MARK_RETURN, MARK_JUMP_SLOT):
+            return None
+        if kind in (MARK_JUMP, MARK_BRANCH):
+            if function.has(to):
+                following.append(function.after(to))
+            elif to in known:
+                ways.ends.add(place)
+            else:
                 return None
-            if kind == MARK_STOP:
-                break
-            if kind in (MARK_JUMP, MARK_BRANCH):
-                if function.has(to):
-                    work.append(function.after(to))
-                elif to not in known:
-                    return None
-                else:
-                    ended = True
-                if kind == MARK_JUMP:
-                    break
-            elif kind == MARK_CALL:
-                if to in returning:
-                    return None
-                if to in known:
-                    ended = True
-                    break
-            place += 1
-    return ended
+            if kind == MARK_BRANCH:
+                following.append(place + 1)
+        elif kind == MARK_CALL and to in returning:
+            return None
+        elif kind == MARK_CALL and to in known:
+            ways.ends.add(place)
+        elif kind != MARK_STOP:
+            following.append(place + 1)
+        for one in following:
+            if one not in ways.before:
+                ways.before[one] = {place}
+                work.append(one)
+            else:
+                ways.before[one].add(place)
+    return ways

@@ -117,6 +117,16 @@ class State:
             changed = True
         return changed
 
+    def add(self, other: State) -> bool:
+        """Know also what another knows of the registers that both know; whether that is more than before."""
+        changed = False
+        for register, value in self.registers.items():
+            joined = _join(value, other.registers.get(register))
+            if joined is not None and joined != value:
+                self.registers[register] = joined
+                changed = True
+        return changed
+
     def frame(self, register: int) -> int | None:
         """Which place of the stack a register points at."""
         value = self.registers.get(register)
@@ -275,17 +285,23 @@ class _Analysis:
             ]
             if not missing:
                 return
-            # What is known so far is not spoiled by ways of which little is known.
             self._settled = frozenset(self._visited)
-            unknown = State(self._code.machine)
-            self._enter(missing[0], self._at_tables.copy() if self._at_tables is not None else unknown)
+            led_to = {follows for block in self._blocks.values() for follows in block.follows}
+            # Where nothing leads to, a table does, or what unwinds the stack.
+            for start in [start for start in missing if start not in led_to] or missing[:1]:
+                known = State(self._code.machine) if self._at_tables is None else self._at_tables
+                self._enter(start, known)
 
     def _enter(self, start: int, state: State) -> None:
-        if start not in self._leading or start in self._settled:
+        if start not in self._leading:
             return
         known = self._entering.get(start)
         if known is None:
             self._entering[start] = state.copy()
+        elif start in self._settled:
+            # What is known there is not spoiled by ways of which little is known; what they know is added.
+            if not known.add(state):
+                return
         else:
             visits = self._visits[start] = self._visits.get(start, 0) + 1
             if not known.join(state, widen=visits > _MOST_VISITS):

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from troth.libc.probe.facts import Case, ProbeFacts
-    from troth.libc.reach.closure import Reached
     from troth.libc.reach.facts import ReachFacts
+    from troth.libc.reach.reached import Reached
 
 _THREAD: Final = "(thread)"
 _CREATE: Final = "pthread_create"

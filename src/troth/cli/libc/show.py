@@ -15,7 +15,7 @@ from troth.errors import RequestError, nearest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from troth.libc.reach.closure import Reached
+    from troth.libc.reach.reached import Reached
 
 _LEAD = 16
 # What the classes of calls are, in the order in which they are told.

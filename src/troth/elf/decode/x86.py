@@ -145,19 +145,24 @@ class Reader:
         """As `_marks_64`; addresses are named from the global offset table, whose address some register holds.
 
         Code asks for its own address by a call (of the next instruction, or of a thunk that reads the stack) and adds
-        a constant that makes it the table's. From there to the end of the function that register is the base.
+        a constant that makes it the table's. From there to the end of the function that register is the base, and so
+        is any that gets its value, by way of the stack too.
         """
         marks: list[Mark] = []
         add = marks.append
         near = OpKind.NEAR_BRANCH32
         bases: set[int] = set()
+        kept: set[tuple[int, int]] = set()  # places on the stack, by register and offset, that have the base
         called = 0  # what the last call pushed
         for ins in decoder:
             flow = ins.flow_control
             mnemonic = ins.mnemonic
             if ins.ip in starts:
                 bases = set()
+                kept = set()
             if not flow:
+                if bases and mnemonic == Mnemonic.MOV:
+                    self._move_base(ins, bases, kept)
                 if self._makes_base(ins, called, got):
                     bases.add(ins.op0_register)
                 elif mnemonic == Mnemonic.ENDBR32:
@@ -188,6 +193,18 @@ class Reader:
         if ins.op0_kind != OpKind.REGISTER or ins.op1_kind not in _IMMEDIATES:
             return False
         return bool((called + ins.immediate(1)) & 0xFFFFFFFF == got)
+
+    @staticmethod
+    def _move_base(ins: Instruction, bases: set[int], kept: set[tuple[int, int]]) -> None:
+        """Note where a move puts the base."""
+        place = (ins.memory_base, ins.memory_displacement)
+        if ins.op1_kind == OpKind.REGISTER and ins.op1_register in bases:
+            if ins.op0_kind == OpKind.REGISTER:
+                bases.add(ins.op0_register)
+            elif place[0] in (Register.EBP, Register.ESP) and ins.memory_index == _NO_REGISTER:
+                kept.add(place)
+        elif ins.op1_kind == OpKind.MEMORY and place in kept and ins.memory_index == _NO_REGISTER:
+            bases.add(ins.op0_register)
 
     @staticmethod
     def _named_32(ins: Instruction, bases: set[int], got: int) -> int:

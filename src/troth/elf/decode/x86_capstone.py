@@ -104,12 +104,20 @@ class Reader:
         self._got = got
         marks: list[Mark] = []
         bases: set[str] = set()
+        kept: set[str] = set()  # places on the stack that have the base
         called = 0
         for at, size, full, text in self._capstone.disasm_lite(code, address):
             name = _plain_name(full)
             end = at + size
             if at in starts:
                 bases = set()
+                kept = set()
+            if bases and name == "mov":
+                first, _, second = text.partition(", ")
+                if second in bases and "[e" in first and first[first.index("[") :].startswith(("[ebp", "[esp")):
+                    kept.add(first)
+                elif (second in bases and first in _REGISTERS) or second in kept:
+                    bases.add(first)
             kind = _flow(name, text)
             if kind is not None:
                 to = 0

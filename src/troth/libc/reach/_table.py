@@ -61,7 +61,11 @@ NEVER_CALLED: Final = names("__libc_freeres")
 # Ways that no code shows: libpthread was a file of its own before 2.34, and gave libc its functions when it started.
 HANDED_OVER: Final = (
     ("setuid seteuid setreuid setresuid setgid setegid setregid setresgid setgroups", "__nptl_setxid"),
+    ("fork", "__nptl_set_robust"),
 )  # fmt: skip
+
+# What runs before `main` besides the files' entry points and initialisers: musl's loader finds its own parts by name.
+STARTING: Final = ("__libc_start_main", "__libc_early_init", "__dls2", "__dls2b", "__dls3")
 
 # What a function that waits for a lock calls: any function may, and each build inlines it elsewhere. It counts as the
 # own call of those whose purpose it is.

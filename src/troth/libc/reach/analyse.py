@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from troth.elf.reader import read
-from troth.libc.reach.closure import CLASSES, PRIVATE, Reached, reached
+from troth.libc.reach.build import build
+from troth.libc.reach.closure import reached
 from troth.libc.reach.facts import Origin
-from troth.libc.reach.graph import build
+from troth.libc.reach.reached import CLASSES, PRIVATE, Reached
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

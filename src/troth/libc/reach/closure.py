@@ -9,47 +9,20 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from troth._value import Value
 from troth.libc.reach import _table as known
 from troth.libc.reach.graph import CALL, CHILD, DATA, KINDS, NAMED, SHARED
+from troth.libc.reach.reached import CLASSES, PRIVATE, Reached
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from troth.libc.reach.graph import Graph
 
-__all__ = ["CLASSES", "PRIVATE", "Reached", "Step", "reached", "why"]
+__all__ = ["Step", "reached", "why"]
 
-CLASSES: Final = ("own", "ordinary", "failure", "cancel", "child")
-PRIVATE: Final = "GLIBC_PRIVATE"  # the version of what only the libc's own files may call
 _THIN: Final = 4  # calls: a function with more of them does something of its own
 _ORDINARY: Final = frozenset((CALL, NAMED, DATA, SHARED))
 _GROUP_NAMES: Final = tuple(row[0] for row in known.GROUPS)
-
-
-class Reached(Value):
-    """What one function can call.
-
-    `calls` has for each class the names of system calls: `own` are those of the function itself and of the helpers
-    that are nobody else's group; `ordinary` all that it can make when nothing fails; `failure`, `cancel` and `child`
-    what it can make besides: when the program aborts, when its thread is cancelled, in a process or thread that it
-    starts. `groups` are the shared parts of the libc that it leans on.
-    """
-
-    __slots__ = ("name", "version", "default", "calls", "groups")
-    name: str
-    version: str
-    default: bool
-    calls: dict[str, frozenset[str]]
-    groups: tuple[str, ...]
-
-    def __hash__(self) -> int:
-        return hash((self.name, self.version))
-
-    @property
-    def key(self) -> str:
-        """The name, with the version where there is one."""
-        return f"{self.name}@{self.version}" if self.version else self.name
 
 
 def reached(graph: Graph) -> tuple[tuple[Reached, int], ...]:

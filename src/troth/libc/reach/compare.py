@@ -18,8 +18,8 @@ from troth.libc.reach import _table as known
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from troth.libc.reach.closure import Reached
     from troth.libc.reach.facts import ReachFacts
+    from troth.libc.reach.reached import Reached
 
 __all__ = ["Change", "Comparison", "compare", "group_of"]
 

@@ -19,18 +19,19 @@ import hashlib
 import textwrap
 from collections import Counter
 from functools import lru_cache
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from troth._value import Value
 from troth.errors import BugError, ParseError, RequestError, nearest
-from troth.libc.reach.closure import CLASSES, Reached
+from troth.libc.reach.reached import CLASSES, Reached
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = ["Origin", "ReachFacts", "builds", "dump", "load", "reach_facts"]
 
+_DIRECTORY: Final = Path(__file__).parent.parent / "data" / "reach"
 _WIDTH: Final = 120
 _PREFIX: Final = "GLIBC_"
 _DIGITS: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # of a set's name, which starts with a digit: no call's does
@@ -89,7 +90,7 @@ class ReachFacts(Value):
 def builds() -> tuple[tuple[str, str], ...]:
     """The builds and architectures that facts are at hand for, oldest first, glibc before musl."""
     found = []
-    for file in _directory().iterdir():
+    for file in _DIRECTORY.iterdir() if _DIRECTORY.is_dir() else ():
         if file.name.endswith(".txt"):
             build, _, arch = file.name.removesuffix(".txt").rpartition(".")
             found.append((build, arch))
@@ -99,10 +100,6 @@ def builds() -> tuple[tuple[str, str], ...]:
 def _order(build: str) -> tuple[str, list[int]]:
     name, _, version = build.partition("-")
     return name, [int(part) if part.isdigit() else 0 for part in version.split(".")]
-
-
-def _directory() -> resources.abc.Traversable:
-    return resources.files("troth.libc") / "data" / "reach"
 
 
 @lru_cache(maxsize=64)
@@ -118,7 +115,7 @@ def reach_facts(build: str, arch: str) -> ReachFacts:
         hint = nearest(build, there, "build") or ("one of " + " ".join(there) if there else "")
         raise RequestError(f"nothing is known of {build} on {arch}", hint=hint)
     name = f"{build}.{arch}.txt"
-    return load((_directory() / name).read_text(), name)
+    return load((_DIRECTORY / name).read_text(), name)
 
 
 def dump(origin: Origin, functions: Iterable[Reached]) -> str:

@@ -65,7 +65,7 @@ def calls_of_program(path: str) -> ProgramCalls:
     """
     elf = read(path)
     static = not elf.needed and not elf.interpreter
-    from troth.libc.reach.graph import build  # brings the disassembler
+    from troth.libc.reach.build import build  # brings the disassembler
 
     graph = build([(path.rpartition("/")[2], elf)])
     calls = frozenset[str]().union(*graph.calls)

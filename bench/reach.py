@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""How long it takes to read what a libc's functions can call, and to look up what was read before.
+
+    python bench/reach.py                     this machine's libc, and those that were fetched
+    python bench/reach.py debian:trixie /     these
+
+Times are medians of a few runs of the processor time of one process, since the analysis uses one processor and reads
+nothing but the files.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from troth.libc import identify
+from troth.libc.found import Found
+from troth.libc.reach.analyse import analyse, files_of
+from troth.libc.reach.facts import builds
+
+_RUNS = 5
+_LOOK_UP = (
+    "import time; from troth.libc.identify import resolve; from troth.libc.reach.store import facts_of;"
+    "found = resolve({path!r}); start = time.perf_counter(); facts_of(found).function('open');"
+    "print(time.perf_counter() - start)"
+)
+
+
+def measure(found: Found) -> tuple[float, float, int, int]:
+    """Seconds to analyse a libc with each decoder (0: it has but one), its sites, and how many are open."""
+    took = []
+    sites = opened = 0
+    for library in ("iced_x86", "capstone"):
+        if found.arch == "aarch64" and library == "iced_x86":
+            took.append(0.0)
+            continue
+        times = []
+        for _ in range(_RUNS):
+            start = time.process_time()
+            analysis = analyse(files_of(found.objects), found.name, library=library)
+            times.append(time.process_time() - start)
+        took.append(median(times))
+        sites, opened = analysis.origin.sites, len(analysis.origin.open_sites)
+    return took[0], took[1], sites, opened
+
+
+def look_up(path: str) -> float:
+    """Seconds until a kept analysis of this file is at hand, in a process of its own."""
+    with tempfile.TemporaryDirectory() as cache:
+        env = dict(os.environ, TROTH_CACHE=cache)
+        command = [sys.executable, "-c", _LOOK_UP.format(path=path)]
+        times = [
+            float(subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout)
+            for _ in range(_RUNS + 1)
+        ]
+    return median(times[1:])  # the first analyses
+
+
+def report(_: int = 0, names: tuple[str, ...] = ()) -> str:
+    """The table, as Markdown."""
+    some = [identify.resolve(name) for name in names] or [identify.resolve("/"), *identify.fetched()]
+    lines = [
+        "| libc | sites | open | iced-x86, s | capstone, s | kept, ms |",
+        "|---|---|---|---|---|---|",
+    ]
+    for found in some:
+        fast, slow, sites, opened = measure(found)
+        known = (found.name, found.arch) in builds()
+        kept = look_up(found.objects[0])
+        note = "" if known else " (no facts)"
+        lines.append(
+            f"| {found.name} {found.arch}{note} | {sites} | {opened} | {f'{fast:.2f}' if fast else '-'} "
+            f"| {slow:.2f} | {kept * 1000:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(report(names=tuple(sys.argv[1:])))
