@@ -121,10 +121,10 @@ def forecast(
     after = Judge(new_filter, new, big_endian=big_endian[1])
     before = after if old is None else Judge(old_filter, old, big_endian=big_endian[0])
     was, now = _selected(old, new, imports)
-    functions, ways = _by_function(was), _by_function(now)
-    menders: dict[object, mend.Fix | None] = {}
+    functions = _by_function(was)
     history = _History(before, after)
     found: list[Finding] = []
+    harmed: dict[tuple[str, str, str], list[tuple[Key, Doing, Harm]]] = {}
     refused_before = 0
     for key, doing in now.items():
         plain = was.get(key) or was.get((*key[:2], ""))  # a variant that is new has taken the plain one's place
@@ -142,11 +142,16 @@ def forecast(
                 continue  # the kernel lacks it, and libc has another way: as it is without a filter
             if not _is_new(harm, old_harms) or not _is_of_the_upgrade(harm, doing, earlier, old_harms, before, after):
                 continue
-            fix = _mended(menders, after, ways[key[:2]], harm)
-            found.append(_finding(key, doing, harm, history.since(key, harm), after, fix))
+            harmed.setdefault((*key[:2], harm.call.name), []).append((key, doing, harm))
         slipped = bypass.slips(doing, earlier, before, after)
         for call, instead in slipped:
             found.append(_bypass(key, doing, call, instead, history.first_made(key, call), before, after))
+    for some in harmed.values():
+        menders: dict[object, mend.Fix | None] = {}
+        ways = [doing for _, doing, _ in some]  # that worked before: what mends one is to mend all
+        for key, doing, harm in some:
+            fix = _mended(menders, after, ways, harm)
+            found.append(_finding(key, doing, harm, history.since(key, harm), after, fix))
     told = {finding.call.partition("(")[0] for finding in found if finding.effect == BYPASS}
     found += () if old is None else _new_ways(before, after, history, told)
     order = (*reversed(ORDER[1:]), BYPASS)
@@ -335,7 +340,7 @@ def _mended(menders: dict[object, mend.Fix | None], judge: Judge, ways: Sequence
     culprit = harm
     while culprit.also is not None and culprit.also.raw is not None:
         culprit = culprit.also
-    key = (culprit.call, harm.call.name, ways[0].maker, ways[0].function)
+    key = culprit.call
     if key not in menders:
         menders[key] = mend.fix(judge, ways, harm, culprit)
     return menders[key]

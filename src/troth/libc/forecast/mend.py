@@ -64,8 +64,8 @@ class Fix(Value):
 def fix(judge: Judge, ways: Sequence[Doing], harm: Harm, culprit: Harm) -> Fix | None:
     """The first change that lets a function work; where none is safe, the one that would, with what it opens.
 
-    `ways` are all ways to use the function; `culprit` is the refusal to mend: the harm itself, or one on the way that
-    the function takes instead.
+    `ways` are the ways to use the function that broke; `culprit` is the refusal to mend: the harm itself, or one on the
+    way that the function takes instead.
     """
     if culprit.raw is None:
         return None
