@@ -48,7 +48,8 @@ def report(rounds: int) -> str:
     return (
         "## How long a forecast takes\n\n"
         f"`bench/forecast_times.py`: `troth forecast` as a whole process, medians of {rounds} interleaved rounds on "
-        f"one CPU; Python {platform.python_version()}, Linux {platform.release().partition('-')[0]}, load {load:.1f}.\n\n"
+        f"one CPU; Python {platform.python_version()}, Linux {platform.release().partition('-')[0]}, "
+        f"load {load:.1f}.\n\n"
         f"{table(head, rows(timings, 'python3'))}\n"
     )
 
