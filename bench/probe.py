@@ -49,7 +49,7 @@ def runs(name: str) -> list[float]:
     with Session(box, libc.arch) as session:
         number = next(entry.number for entry in session.entries if entry.function == "access")
         for _ in range(ROUNDS):
-            times.append(1000 * seconds(lambda: session.run(number, limit=1.0, settle=0.1))[0])
+            times.append(1000 * seconds(lambda: session.run(number, limit=1.0))[0])
     return times
 
 

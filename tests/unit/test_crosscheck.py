@@ -22,7 +22,7 @@ def test_there_are_builds_with_both_kinds_of_facts() -> None:
 @pytest.mark.parametrize(("build", "arch"), BOTH)
 def test_what_was_seen_is_within_reach_or_its_reason_is_known(build: str, arch: str) -> None:
     checked = crosscheck(probe_facts(build, arch), reach_facts(build, arch))
-    assert checked.pairs > 1500
+    assert checked.pairs > 1200
     assert checked.recall >= 0.99
     assert [miss for miss in checked.misses if not miss.why] == []
     assert set(checked.unknown) <= {"(handler)"}

@@ -14,6 +14,7 @@ from troth.abi import words
 from troth.libc.forecast import bypass, mend
 from troth.libc.forecast.judge import BREAKS, DEGRADES, FALLS_BACK, ORDER, Judge, lets_through, weight, worst
 from troth.libc.forecast.model import LIBC, Doing, Key, doings, recorded_words
+from troth.libc.forecast.model import doing as doing_of
 from troth.libc.forecast.moving import members
 from troth.libc.forecast.recorded import recorded_change
 from troth.libc.forecast.systems import between
@@ -120,18 +121,16 @@ def forecast(
     after = Judge(new_filter, new, big_endian=big_endian[1])
     before = after if old is None else Judge(old_filter, old, big_endian=big_endian[0])
     was, now = _selected(old, new, imports)
-    functions: dict[tuple[str, str], list[Doing]] = {}
-    for (maker, function, _), doing in was.items():
-        functions.setdefault((maker, function), []).append(doing)
-    menders: dict[object, mend.Fix | None] = {}
+    functions = _by_function(was)
     history = _History(before, after)
     found: list[Finding] = []
+    harmed: dict[tuple[str, str, str], list[tuple[Key, Doing, Harm]]] = {}
     refused_before = 0
     for key, doing in now.items():
         plain = was.get(key) or was.get((*key[:2], ""))  # a variant that is new has taken the plain one's place
         earlier = functions.get(key[:2], []) if plain is None else [plain]
-        if old is not None and not earlier and imports is None and key[0] == LIBC and not key[1].startswith("("):
-            continue  # no program that worked before can use it
+        if old is not None and not earlier and _unheard_of(doing, key, imports is not None):
+            continue
         if earlier and all(one.fails for one in earlier) and not doing.fails:
             continue  # it did not work without a filter either
         harms = [inherited(harm, doing, after) for harm in after.harms(doing)]
@@ -143,11 +142,16 @@ def forecast(
                 continue  # the kernel lacks it, and libc has another way: as it is without a filter
             if not _is_new(harm, old_harms) or not _is_of_the_upgrade(harm, doing, earlier, old_harms, before, after):
                 continue
-            fix = _mended(menders, after, doing, harm)
-            found.append(_finding(key, doing, harm, history.since(key, harm), after, fix))
+            harmed.setdefault((*key[:2], harm.call.name), []).append((key, doing, harm))
         slipped = bypass.slips(doing, earlier, before, after)
         for call, instead in slipped:
             found.append(_bypass(key, doing, call, instead, history.first_made(key, call), before, after))
+    for some in harmed.values():
+        menders: dict[object, mend.Fix | None] = {}
+        ways = [doing for _, doing, _ in some]  # that worked before: what mends one is to mend all
+        for key, doing, harm in some:
+            fix = _mended(menders, after, ways, harm)
+            found.append(_finding(key, doing, harm, history.since(key, harm), after, fix))
     told = {finding.call.partition("(")[0] for finding in found if finding.effect == BYPASS}
     found += () if old is None else _new_ways(before, after, history, told)
     order = (*reversed(ORDER[1:]), BYPASS)
@@ -174,6 +178,23 @@ def inherited(harm: Harm, doing: Doing, judge: Judge) -> Harm:
     if worst(refused) == BREAKS or not any(one.call.name == harm.call.name for one in refused):
         return harm
     return harm._replace(effect=DEGRADES, outcome="late")
+
+
+def _by_function(some: Mapping[Key, Doing]) -> dict[tuple[str, str], list[Doing]]:
+    found: dict[tuple[str, str], list[Doing]] = {}
+    for (maker, function, _), doing in some.items():
+        found.setdefault((maker, function), []).append(doing)
+    return found
+
+
+def _unheard_of(doing: Doing, key: Key, imported: bool) -> bool:
+    """Whether a function that the old system lacks is used by no program that worked there.
+
+    A program that imports it says otherwise; of what is only read from code it is not known whether the old one had it.
+    """
+    if key[0] != LIBC or key[1].startswith("("):
+        return False
+    return not imported or doing.evidence[-1].startswith("reach")
 
 
 def _selected(
@@ -309,19 +330,19 @@ class _History:
 
 def _holds_for(judge: Judge, key: Key, holds: Callable[[Judge, Doing], bool]) -> bool:
     """Whether something holds for a function on a system; not where the system lacks the function."""
-    doing = doings(judge.system).get(key)
-    return doing is not None and holds(judge, doing)
+    found = doing_of(judge.system, key)
+    return found is not None and holds(judge, found)
 
 
-def _mended(menders: dict[object, mend.Fix | None], judge: Judge, doing: Doing, harm: Harm) -> mend.Fix | None:
+def _mended(menders: dict[object, mend.Fix | None], judge: Judge, ways: Sequence[Doing], harm: Harm) -> mend.Fix | None:
     if harm.effect == FALLS_BACK:
         return None
     culprit = harm
     while culprit.also is not None and culprit.also.raw is not None:
         culprit = culprit.also
-    key = (culprit.call, harm.call.name, harm.outcome, doing.maker, doing.function)
+    key = culprit.call
     if key not in menders:
-        menders[key] = mend.fix(judge, doing, harm, culprit)
+        menders[key] = mend.fix(judge, ways, harm, culprit)
     return menders[key]
 
 

@@ -32,7 +32,7 @@ from troth.promises._table import ROWS
 from troth.proof import subset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from troth.families import Resolved
     from troth.libc.forecast.judge import Harm, Judge
@@ -61,10 +61,11 @@ class Fix(Value):
     _defaults = {"amended": None}
 
 
-def fix(judge: Judge, doing: Doing, harm: Harm, culprit: Harm) -> Fix | None:
+def fix(judge: Judge, ways: Sequence[Doing], harm: Harm, culprit: Harm) -> Fix | None:
     """The first change that lets a function work; where none is safe, the one that would, with what it opens.
 
-    `culprit` is the refusal to mend: the harm itself, or one on the way that the function takes instead.
+    `ways` are the ways to use the function that broke; `culprit` is the refusal to mend: the harm itself, or one on the
+    way that the function takes instead.
     """
     if culprit.raw is None:
         return None
@@ -72,7 +73,7 @@ def fix(judge: Judge, doing: Doing, harm: Harm, culprit: Harm) -> Fix | None:
     if policy is not None:
         for found in _candidates(judge, policy, culprit):
             assert found.amended is not None
-            if _works(judge, found.amended, doing, harm):
+            if _works(judge, found.amended, ways, harm):
                 return found
     return Fix(_advice(judge, culprit.call), "widens", False)
 
@@ -83,10 +84,10 @@ def _candidates(judge: Judge, policy: Policy, culprit: Harm) -> Iterable[Fix]:
     yield from _as_sibling(judge, policy, culprit.call)
 
 
-def _works(judge: Judge, amended: Policy, doing: Doing, harm: Harm) -> bool:
-    """Whether a function gets on under a changed filter, as far as this call is concerned."""
+def _works(judge: Judge, amended: Policy, ways: Sequence[Doing], harm: Harm) -> bool:
+    """Whether a function gets on under a changed filter in every way to use it, as far as this call is concerned."""
     changed = judging.Judge(amended, judge.system, big_endian=judge.big_endian)
-    left = [one for one in changed.harms(doing) if one.call == harm.call]
+    left = [one for doing in ways for one in changed.harms(doing) if one.call.name == harm.call.name]
     return judging.worst(left) in (judging.WORKS, judging.FALLS_BACK)
 
 

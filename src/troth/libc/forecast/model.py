@@ -66,21 +66,45 @@ def _of(maker: str, version: str, arch: str) -> dict[Key, Doing]:
     for (function, variant), rows in current(maker, version, arch).items():
         if (function, variant) == EVERY or (function in functions and not variant) or (function, variant) in seen:
             continue
-        calls = _here([call for row in rows for call in row.calls], arch, maker)
-        if variant and function in functions and _adds_nothing(calls, function, seen):
-            continue
-        evidence = tuple(recorded_words(row) for row in rows)
-        fails = any(row.fails for row in rows)
-        found[function, variant] = Doing(function, variant, maker, version, calls, None, evidence, fails)
+        made = _recorded(maker, version, arch, (function, variant), rows)
+        if not variant or function not in functions or not _adds_nothing(made.calls, function, seen):
+            found[function, variant] = made
     if maker in LIBCS:
         known = {function for function, _ in found}
         found |= {name: doing for name, doing in _read(maker, version, arch).items() if name[0] not in known}
     return {(kind, *name): doing for name, doing in found.items()}
 
 
+@lru_cache(maxsize=1024)
+def doing(system: System, key: Key) -> Doing | None:
+    """What one function does on a system, without finding out what all others do; None where it is not there."""
+    kind, function, variant = key
+    for maker, version in system.makers:
+        if (LIBC if maker in LIBCS else maker) != kind:
+            continue
+        if maker in LIBCS:
+            seen, known = _seen_of(maker, version, system.arch, (function, variant))
+            if seen is not None:
+                return seen
+            if known and not variant:
+                return None
+        rows = current(maker, version, system.arch).get((function, variant), ())
+        if rows:
+            return _recorded(maker, version, system.arch, (function, variant), rows)
+        return _read(maker, version, system.arch).get((function, variant)) if maker in LIBCS else None
+    return None
+
+
 def _adds_nothing(calls: tuple[Seen, ...], function: str, seen: dict[Name, Doing]) -> bool:
     known = [call for (name, _), doing in seen.items() if name == function for call in doing.calls]
     return all(any(same_use(call, other) for other in known) for call in calls)
+
+
+def _recorded(maker: str, version: str, arch: str, name: Name, rows: tuple[State, ...]) -> Doing:
+    """What is recorded of a function."""
+    calls = _here([call for row in rows for call in row.calls], arch, maker)
+    evidence = tuple(recorded_words(row) for row in rows)
+    return Doing(*name, maker, version, calls, None, evidence, any(row.fails for row in rows))
 
 
 def recorded_words(row: State) -> str:
@@ -94,45 +118,67 @@ def _here(calls: list[Seen], arch: str, maker: str) -> tuple[Seen, ...]:
 
 
 def _seen(maker: str, version: str, arch: str) -> dict[Name, Doing]:
-    """What was seen of the nearest build, as it is in the asked version on the asked architecture."""
-    nearest = nearest_build(maker, version, arch, probed.builds())
-    if nearest is None:
-        return {}
-    build, on = nearest
-    facts = probe_facts(build, on)
-    was = build.partition("-")[2]
-    exact = was == version and on == arch
-    later = _introduced_after(maker, version, nearest)
+    """What was seen of builds, as it is in the asked version on the asked architecture.
+
+    Of each function the nearest build counts that knows it; what that build lacks is not there.
+    """
     found: dict[Name, Doing] = {}
-    for name, case in facts.cases.items():
-        if name[0] in later:
-            continue
-        calls: tuple[Seen, ...] = case.calls
-        evidence: tuple[str, ...] = (f"probe: {build} on {on}",)
-        if not exact:
-            calls, changes = moved(case, maker, (was, on), (version, arch))
-            evidence = (*dict.fromkeys(recorded_words(row) for row in changes), *evidence)
-        if on != arch:
-            calls = _here(list(calls), arch, maker)
-        found[name] = Doing(*name, maker, version, calls, case, evidence, _fails(case))
+    known: set[str] = set()
+    for build, on in by_distance(maker, version, arch, probed.builds()):
+        facts = probe_facts(build, on)
+        later = _introduced_after(maker, version, (build, on))
+        for name, case in facts.cases.items():
+            if name[0] not in known and name[0] not in later:
+                found[name] = _as_seen(case, maker, (build, on), (version, arch))
+        known |= {*facts.functions, *facts.absent, *later}
     return found
+
+
+def _seen_of(maker: str, version: str, arch: str, name: Name) -> tuple[Doing | None, bool]:
+    """What was seen of one function, as `_seen` has it, and whether any build knows it."""
+    for build, on in by_distance(maker, version, arch, probed.builds()):
+        facts = probe_facts(build, on)
+        case = facts.cases.get(name)
+        if name[0] in _introduced_after(maker, version, (build, on)):
+            return None, True
+        if case is not None:
+            return _as_seen(case, maker, (build, on), (version, arch)), True
+        if name[0] in facts.absent or any(function == name[0] for function, _ in facts.cases):
+            return None, True
+    return None, False
+
+
+def _as_seen(case: Case, maker: str, build: tuple[str, str], there: tuple[str, str]) -> Doing:
+    """What was seen of a function of a build, in another version and on another architecture."""
+    name, on = build
+    version, arch = there
+    was = name.partition("-")[2]
+    calls: tuple[Seen, ...] = case.calls
+    evidence: tuple[str, ...] = (f"probe: {name} on {on}",)
+    if (was, on) != there:
+        calls, changes = moved(case, maker, (was, on), there)
+        evidence = (*dict.fromkeys(recorded_words(row) for row in changes), *evidence)
+    if on != arch:
+        calls = _here(list(calls), arch, maker)
+    return Doing(case.function, case.variant, maker, version, calls, case, evidence, _fails(case))
 
 
 # Of its own, a function that only wraps one call has no more than this, with what sets errno aside.
 _THIN = 2
 
 
+@lru_cache(maxsize=64)
 def _read(maker: str, version: str, arch: str) -> dict[Name, Doing]:
     """What is read from the code of the nearest build: functions that do little more than to make one call.
 
     Of larger ones the code says what they can call, not what they do; a forecast of those would cry wolf.
     """
-    nearest = nearest_build(maker, version, arch, read.builds())
-    if nearest is None:
+    nearest = by_distance(maker, version, arch, read.builds())[:1]
+    if not nearest:
         return {}
-    build, on = nearest
+    build, on = nearest[0]
     was = build.partition("-")[2]
-    later = _introduced_after(maker, version, nearest)
+    later = _introduced_after(maker, version, (build, on))
     found: dict[Name, Doing] = {}
     for name, reached in reach_facts(build, on).functions.items():
         own = reached.calls["own"]
@@ -165,15 +211,15 @@ def _fails(case: Case) -> bool:
     return case.result.startswith("E") and case.result.isupper()
 
 
-def nearest_build(maker: str, version: str, arch: str, builds: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:
-    """The build whose facts come closest: of the same architecture if there is one, then by releases; the older of two.
+def by_distance(maker: str, version: str, arch: str, builds: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+    """The builds whose facts may serve, the closest first: of this architecture, then by releases; the older of two.
 
     A build of another architecture stands in for one that nobody has probed on this one.
     """
     known = [(build, on) for build, on in builds if build.partition("-")[0] == maker and on in (arch, "x86_64")]
     order = releases(maker)
-    if not known or version not in order:
-        return None
+    if version not in order:
+        return []
     at = order.index(version)
 
     def far(one: tuple[str, str]) -> tuple[bool, int, bool]:
@@ -182,4 +228,4 @@ def nearest_build(maker: str, version: str, arch: str, builds: tuple[tuple[str, 
         # What one architecture does in a near version tells less than what it does itself in a far one.
         return (on != arch, abs(away), away > 0)
 
-    return min(known, key=far)
+    return sorted(known, key=far)

@@ -114,6 +114,8 @@ _BOTH = ("x86_64", "i386")  # between them they have every call that libcs make 
 
 def _with_roles(call: Seen, like: Seen) -> Seen:
     """A call with the arguments of another one of its family, each in its role."""
+    if call.name == like.name:
+        return call  # it is an argument that changes
     for arch in _BOTH:
         known = members(arch)
         if call.name in known and like.name in known:

@@ -33,7 +33,13 @@ def same_use(one: Seen, other: Seen) -> bool:
     place = SELECTORS.get(one.name)
     if place is None or len(one.args) <= place or len(other.args) <= place:
         return True
-    return "*" in (one.args[place], other.args[place]) or one.args[place] == other.args[place]
+    mine, theirs = one.args[place], other.args[place]
+    return "*" in (mine, theirs) or mine == theirs or _operation(mine) == _operation(theirs)
+
+
+def _operation(words: str) -> frozenset[str]:
+    """What futex(2) is asked, without how."""
+    return frozenset(words.split("|")) - {"FUTEX_PRIVATE_FLAG", "FUTEX_CLOCK_REALTIME"}
 
 
 @lru_cache(maxsize=256)
@@ -87,19 +93,20 @@ def makers() -> frozenset[str]:
 def fate(maker: str, version: str, name: Name, call: Seen, errno: str) -> Fate | None:
     """What is recorded to become of a function when a call is answered an errno; None when nothing is.
 
-    A row of the function counts more than one of all functions, one of the call more than one of all calls, one of
-    the errno more than one of any, a later one more than an earlier one.
+    A row of the variant counts more than one of the function, and that more than one of all functions; one of the call
+    more than one of all calls, one of the errno more than one of any, a later one more than an earlier one.
     """
     asked = version_key(version)
     best: tuple[tuple[object, ...], Fate] | None = None
     for row in fates():
         if row.maker != maker or row.errno not in ("any", errno) or version_key(row.since) > asked:
             continue
-        if name not in row.functions and EVERY not in row.functions:
+        own = 2 if name in row.functions else 1 if (name[0], "") in row.functions else 0
+        if not own and EVERY not in row.functions:
             continue
         matched = _matches(row.call, call)
         if matched:
-            key = (name in row.functions, matched, version_key(row.since), row.errno != "any")
+            key = (own, matched, version_key(row.since), row.errno != "any")
             if best is None or key > best[0]:
                 best = (key, row)
     return best[1] if best else None

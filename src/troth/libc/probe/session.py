@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from troth import abi
 from troth.abi.words import argument, errno_name
-from troth.errors import EnforcementError
+from troth.errors import EnforcementError, RequestError
 from troth.kernel.notify import Listener, Notification
 from troth.libc.probe.box import Box, open_box
 from troth.libc.probe.facts import Seen
@@ -35,6 +35,10 @@ NOTHING = "nothing"  # it failed, and left errno alone
 _WORD = struct.Struct("=i")
 _CLONE_FLAGS = struct.Struct("=Q")
 _U32 = 0xFFFFFFFF
+_SETTLE_S = 1.0  # without a call, for what a case has started, before it is left alone
+_ASLEEP = 4  # times in a row, some milliseconds apart, that all of it slept: it waits for something
+_STARVED = 5  # times the limit that a task is given which is ready to run all the while
+_STUCK_S = 30.0
 _MOST_NAMES = 1 << 17
 _MOST_CALLS = 3000  # of one run; more is a loop without end
 
@@ -100,27 +104,37 @@ class Session:
         os.waitpid(self._opened.pid, 0)
         self._directory.cleanup()
 
-    def run(self, index: int, refuse: Callable[[Seen], int] | None = None, *, limit: float, settle: float) -> Run:
+    def run(self, index: int, refuse: Callable[[Seen], int] | None = None, *, limit: float) -> Run:
         """Run a case; `refuse` says with which errno to answer a call, or 0 to let it be made.
 
-        It hangs when no task of it has called anything for `limit` seconds, or when they call too much. Once it has
-        told its result, what it has started is waited for as long as it calls something every `settle` seconds.
+        It hangs when its tasks have slept for `limit` seconds and none has called anything, or when they call too
+        much. Once it has told its result, what it has started is waited for until that has ended or sleeps. On a busy
+        machine a task that is ready to run may have to wait, which is neither.
+
+        Raises:
+            RequestError: the case does not get as far as to be recorded.
         """
         record = _Record(self._arch)
         self._opened.control.send(_WORD.pack(index))
         last = monotonic()
         held: Notification | None = None  # its end, which waits for what it has started
         hangs = loose = False
+        asleep = 0  # how often all were, one time after the other
         while True:
             now = monotonic()
-            if held and (record.left <= 0 or now - last > settle):
+            if held and (record.left <= 0 or asleep >= _ASLEEP or now - last > _SETTLE_S):
                 loose = record.left > 0
                 self._listener.respond(held.id, continue_=held.nr != MARK)
                 held = None
-            if not hangs and (now - last > limit or record.count > _MOST_CALLS):
+            idle = now - last > limit and (now - last > _STARVED * limit or not record.busy())
+            if not hangs and record.started and (idle or record.count > _MOST_CALLS):
                 hangs = True
                 record.kill()
-            ready = self._poll.poll(2 if held else 20)
+            if now - last > _STUCK_S:
+                entry = self.entries[index]
+                raise RequestError(f"the probe of `{entry.function}, {entry.variant}` does not go on", hint="try again")
+            ready = self._poll.poll(3 if held else 20)
+            asleep = asleep + 1 if held and not ready and not record.busy() else 0
             if any(fd == self._opened.control.fileno() for fd, _ in ready):
                 (status,) = _WORD.unpack(self._opened.control.recv(_WORD.size))
                 return record.finished(status, hangs=hangs, loose=loose)
@@ -157,10 +171,24 @@ class _Record:
         self._elsewhere: dict[Seen, None] = {}
         self._result = ""
         self._absent = False
+        self._made = 0  # tasks that were started
+        self._others: set[int] = set()  # those of them that called something
         self.left = 0  # tasks that were started and have not ended
         self.count = 0
 
+    @property
+    def started(self) -> bool:
+        """Whether the case is being recorded, or about to be."""
+        return self._main != 0
+
+    def busy(self) -> bool:
+        """Whether a task of the case is ready to run, or has been made and was not seen yet."""
+        if self._made > len(self._others):
+            return True
+        return any(_runs(pid) for pid in (self._main, *self._others) if pid and pid not in self._left)
+
     def kill(self) -> None:
+        """End the process of the case."""
         if self._main:
             try:
                 os.kill(self._main, signal.SIGKILL)
@@ -204,7 +232,10 @@ class _Record:
         if name == "clone3":
             found = found.replace(behind=_clone_flags(self._arch, call))
         (self._own if call.pid == self._main else self._elsewhere).setdefault(found)
+        if call.pid != self._main:
+            self._others.add(call.pid)
         if name in _MAKES:
+            self._made += 1
             self.left += 1
         elif name in _ENDS and call.pid != self._main:
             self._gone(call.pid)
@@ -217,6 +248,7 @@ class _Record:
     def refused(self, call: Notification, found: Seen) -> None:
         """Take back what was concluded from a call that is not made after all."""
         if found.name in _MAKES:
+            self._made -= 1
             self.left -= 1
         elif found.name in _ENDS and call.pid != self._main:
             self._left.discard(call.pid)
@@ -234,9 +266,19 @@ class _Record:
         return Run(result, ended, tuple(self._own), elsewhere, loose, self._absent)
 
     def _gone(self, pid: int) -> None:
+        self._others.add(pid)
         if pid not in self._left:
             self._left.add(pid)
             self.left -= 1
+
+
+def _runs(pid: int) -> bool:
+    """Whether a task is running, or ready to, or waits for a disk."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as stat:
+            return stat.read(512).rpartition(b") ")[2][:1] in (b"R", b"D")
+    except OSError:
+        return False
 
 
 def _result(kind: int, value: int, arch: str) -> str:

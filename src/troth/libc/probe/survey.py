@@ -20,8 +20,6 @@ from troth.libc.probe.session import NOTHING, Entry, Run, Session
 _CHUNK = 16  # cases at a time: few enough that the processors are done at about the same time
 _LIMIT_S = 0.3  # without a call; a libc's own waits in the cases take milliseconds, save that for a name server
 _PATIENT_S = 1.5  # before it is said to hang
-_SETTLE_S = 0.15  # without a call, for what a case has started
-_LOOSE_S = 0.03  # the same where it does not end anyway: threads that wait for more work
 _TRIES = 7
 
 Progress = Callable[[int, int], None]
@@ -59,6 +57,7 @@ def survey(
             absent |= lacking
             done += len(found) + len(lacking)
             progress(done, len(todo))
+    absent -= {function for function, _ in cases}  # which lack only what one of their cases needs
     return Surveyed(cases, tuple(sorted(absent)))
 
 
@@ -151,7 +150,6 @@ class _Study:
         self._session = session
         self._entry = entry
         self._hung: set[str] = set()
-        self._settle = _SETTLE_S
         self._errnos = {name: abi.words.constant(name, arch) for name in ERRNOS}
 
     def case(self) -> Case | None:
@@ -160,7 +158,6 @@ class _Study:
         if base.absent:
             return None
         self._base = base
-        self._settle = _LOOSE_S if base.loose else _SETTLE_S
         every = base.own + base.elsewhere
         self._usual = frozenset(every)
         refusals: list[Refusal] = []
@@ -216,11 +213,11 @@ class _Study:
         """
         steady: dict[tuple[str, bool], list[Run]] = {}
         for _ in range(_TRIES):
-            run = self._session.run(self._entry.number, refuse, limit=_LIMIT_S, settle=self._settle)
+            run = self._session.run(self._entry.number, refuse, limit=_LIMIT_S)
             if run.result == "hangs":
                 # Where it was waited for in vain with another errno, it is not waited for again.
                 if call not in self._hung:
-                    run = self._session.run(self._entry.number, refuse, limit=_PATIENT_S, settle=self._settle)
+                    run = self._session.run(self._entry.number, refuse, limit=_PATIENT_S)
                 if run.result == "hangs":
                     self._hung.add(call)
                     return run

@@ -79,22 +79,21 @@ static void name_server(void)
 	}
 }
 
-/* Hosts. */
+/* Hosts. A libc that may not read its files asks the name server, and would wait for one that is not there. */
 PROBE(getaddrinfo, "a number", , VALUE(L(getaddrinfo)("127.0.0.1", "80", &numeric, &found)))
-PROBE(getaddrinfo, "of /etc/hosts", , VALUE(L(getaddrinfo)("box", NULL, &inet_only, &found)))
-PROBE(getaddrinfo, "localhost", , VALUE(L(getaddrinfo)("localhost", "http", &streams, &found)))
-PROBE(getaddrinfo, "AI_ADDRCONFIG", , VALUE(L(getaddrinfo)("localhost", NULL, &usable, &found)))
+PROBE(getaddrinfo, "of /etc/hosts", name_server(), VALUE(L(getaddrinfo)("box", NULL, &inet_only, &found)))
+PROBE(getaddrinfo, "localhost", name_server(), VALUE(L(getaddrinfo)("localhost", "http", &streams, &found)))
+PROBE(getaddrinfo, "AI_ADDRCONFIG", name_server(), VALUE(L(getaddrinfo)("localhost", NULL, &usable, &found)))
 PROBE(getaddrinfo, "of a name server", name_server(), VALUE(L(getaddrinfo)("a.test.", NULL, &streams, &found)))
-PROBE(getaddrinfo, "no name server", , VALUE(L(getaddrinfo)("a.test.", NULL, &inet_only, &found)))
-FIRST(getaddrinfo, "first", , VALUE(L(getaddrinfo)("box", NULL, &inet_only, &found)))
+FIRST(getaddrinfo, "first", name_server(), VALUE(L(getaddrinfo)("box", NULL, &inet_only, &found)))
 PROBE(getnameinfo, "NI_NUMERICHOST", here(),
       VALUE(L(getnameinfo)((void *)&loopback, sizeof loopback, buffer, 99, NULL, 0, NI_NUMERICHOST)))
-PROBE(getnameinfo, "of /etc/hosts", here(),
+PROBE(getnameinfo, "of /etc/hosts", here(); name_server(),
       VALUE(L(getnameinfo)((void *)&loopback, sizeof loopback, buffer, 99, buffer + 99, 99, 0)))
-PROBE(gethostbyname, "of /etc/hosts", , POINTER(L(gethostbyname)("box")))
+PROBE(gethostbyname, "of /etc/hosts", name_server(), POINTER(L(gethostbyname)("box")))
 PROBE(gethostbyname, "of a name server", name_server(), POINTER(L(gethostbyname)("a.test.")))
-PROBE(gethostbyname2, "of /etc/hosts", , POINTER(L(gethostbyname2)("box", AF_INET)))
-PROBE(gethostbyaddr, "of /etc/hosts", here(), POINTER(L(gethostbyaddr)(&loopback.sin_addr, 4, AF_INET)))
+PROBE(gethostbyname2, "of /etc/hosts", name_server(), POINTER(L(gethostbyname2)("box", AF_INET)))
+PROBE(gethostbyaddr, "of /etc/hosts", here(); name_server(), POINTER(L(gethostbyaddr)(&loopback.sin_addr, 4, AF_INET)))
 PROBE(gethostent, "", , VALUE((L(gethostent)(), 0)))
 PROBE(__res_init, "", , NUMBER(N(int(void), __res_init)()))
 PROBE(res_query, "", name_server(), VALUE(N(int(const char *, int, int, unsigned char *, int), res_query)("a.test", 1, 1, answer, 512) > 0))
@@ -109,7 +108,7 @@ PROBE(getservbyport, "", , POINTER(L(getservbyport)(0x5000, "tcp")))
 PROBE(getservent, "", , DONE((L(getservent)(), 0)))
 PROBE(getprotobyname, "", , POINTER(L(getprotobyname)("tcp")))
 PROBE(getprotobynumber, "", , POINTER(L(getprotobynumber)(17)))
-PROBE(getnetbyname, "", , DONE((L(getnetbyname)("loopback"), 0)))
+PROBE(getnetbyname, "", name_server(), DONE((L(getnetbyname)("loopback"), 0)))
 PROBE(if_nametoindex, "", , VALUE(L(if_nametoindex)("lo")))
 PROBE(if_indextoname, "", , POINTER(L(if_indextoname)(1, buffer)))
 PROBE(if_nameindex, "", , POINTER(L(if_nameindex)()))

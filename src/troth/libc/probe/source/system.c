@@ -48,18 +48,18 @@ PROBE(arc4random_buf, "", , DONE((N(void(void *, size_t), arc4random_buf)(buffer
 PROBE(arc4random_uniform, "", , DONE((N(unsigned(unsigned), arc4random_uniform)(9), 0)))
 PROBE(random, "", , DONE((L(random)(), 0)))
 
-/* The machine and its limits. */
+/* The machine and its limits. When it cannot ask, glibc counts pages by what happens to be in its memory. */
 PROBE(uname, "", , NUMBER(L(uname)(&machine)))
 PROBE(sysinfo, "", , NUMBER(L(sysinfo)(&memory)))
 PROBE(getloadavg, "", , NUMBER(L(getloadavg)(load, 3)))
 PROBE(get_nprocs, "", , VALUE(L(get_nprocs)() > 0))
 PROBE(get_nprocs_conf, "", , VALUE(L(get_nprocs_conf)() > 0))
-PROBE(get_phys_pages, "", , VALUE(L(get_phys_pages)() > 0))
-PROBE(get_avphys_pages, "", , VALUE(L(get_avphys_pages)() > 0))
+PROBE(get_phys_pages, "", , DONE((L(get_phys_pages)(), 0)))
+PROBE(get_avphys_pages, "", , DONE((L(get_avphys_pages)(), 0)))
 PROBE(sysconf, "_SC_NPROCESSORS_ONLN", , VALUE(L(sysconf)(_SC_NPROCESSORS_ONLN) > 0))
 PROBE(sysconf, "_SC_NPROCESSORS_CONF", , VALUE(L(sysconf)(_SC_NPROCESSORS_CONF) > 0))
-PROBE(sysconf, "_SC_PHYS_PAGES", , VALUE(L(sysconf)(_SC_PHYS_PAGES) > 0))
-PROBE(sysconf, "_SC_AVPHYS_PAGES", , VALUE(L(sysconf)(_SC_AVPHYS_PAGES) > 0))
+PROBE(sysconf, "_SC_PHYS_PAGES", , DONE((L(sysconf)(_SC_PHYS_PAGES), 0)))
+PROBE(sysconf, "_SC_AVPHYS_PAGES", , DONE((L(sysconf)(_SC_AVPHYS_PAGES), 0)))
 PROBE(sysconf, "_SC_OPEN_MAX", , VALUE(L(sysconf)(_SC_OPEN_MAX) > 0))
 PROBE(sysconf, "_SC_CHILD_MAX", , VALUE(L(sysconf)(_SC_CHILD_MAX) > 0))
 PROBE(sysconf, "_SC_ARG_MAX", , VALUE(L(sysconf)(_SC_ARG_MAX) > 0))
