@@ -53,7 +53,8 @@ EXPLAINED: Final = (
     _row("glibc-2.31", "getaddrinfo getnameinfo gethostby*", "recvfrom sendmmsg setsockopt", "",
          "libnss_dns asks a name server, by libresolv; libc loads them when the configuration of names says so"),
     # The code makes these, and reach does not find them.
-    _row("glibc-2.43", "mq_notify timer_create", "socketcall clone clone3 rseq set_robust_list rt_sigtimedwait", "reach",
+    _row("glibc-2.43", "mq_notify timer_create", "socketcall clone clone3 rseq set_robust_list rt_sigtimedwait",
+         "reach",
          "on i386 the base of addresses, kept at esp and read again below pushed arguments, is not followed"),
 )  # fmt: skip
 
