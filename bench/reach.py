@@ -3,6 +3,7 @@
 
     python bench/reach.py                     this machine's libc, and those that were fetched
     python bench/reach.py debian:trixie /     these
+    python bench/reach.py --write /           into bench/RESULTS.md
 
 Times are medians of a few runs of the processor time of one process, since the analysis uses one processor and reads
 nothing but the files.
@@ -25,7 +26,13 @@ from troth.libc.found import Found
 from troth.libc.reach.analyse import analyse, files_of
 from troth.libc.reach.facts import builds
 
-_RUNS = 5
+_RUNS = 3
+_SAID = """\
+Seconds of processor time to read from a libc's code which system calls each of its functions can make, with all its
+files, by either decoder; the places that enter the kernel, and those of which the call is not known; and milliseconds
+until what was read before is at hand again in a new process. Peers on record for one libc or program: angr-based tools
+take minutes and gigabytes.
+"""
 _LOOK_UP = (
     "import time; from troth.libc.identify import resolve; from troth.libc.reach.store import facts_of;"
     "found = resolve({path!r}); start = time.perf_counter(); facts_of(found).function('open');"
@@ -63,7 +70,7 @@ def look_up(path: str) -> float:
     return median(times[1:])  # the first analyses
 
 
-def report(_: int = 0, names: tuple[str, ...] = ()) -> str:
+def report(names: tuple[str, ...]) -> str:
     """The table, as Markdown."""
     some = [identify.resolve(name) for name in names] or [identify.resolve("/"), *identify.fetched()]
     lines = [
@@ -82,5 +89,18 @@ def report(_: int = 0, names: tuple[str, ...] = ()) -> str:
     return "\n".join(lines)
 
 
+def main() -> None:
+    """Print the table, or write it into the report."""
+    names = tuple(name for name in sys.argv[1:] if name != "--write")
+    text = report(names)
+    print(text)
+    if "--write" in sys.argv:
+        from bench.run import RESULTS, with_section
+
+        RESULTS.write_text(
+            with_section(RESULTS.read_text(), "reach", f"## What libc functions reach\n\n{_SAID}\n{text}\n")
+        )
+
+
 if __name__ == "__main__":
-    print(report(names=tuple(sys.argv[1:])))
+    main()

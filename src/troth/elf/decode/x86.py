@@ -153,6 +153,7 @@ class Reader:
         add = marks.append
         near = OpKind.NEAR_BRANCH32
         bases: set[int] = set()
+        ever: set[int] = set()  # those of the function so far
         kept: set[tuple[int, int]] = set()  # places on the stack, by register and offset, that have the base
         called = 0  # what the last call pushed
         for ins in decoder:
@@ -160,12 +161,14 @@ class Reader:
             mnemonic = ins.mnemonic
             if ins.ip in starts:
                 bases = set()
+                ever = set()
                 kept = set()
             if not flow:
                 if (bases or kept) and mnemonic in _SETS:
                     self._move_base(ins, bases, kept)
                 if self._makes_base(ins, called, got):
                     bases.add(ins.op0_register)
+                    ever.add(ins.op0_register)
                 elif mnemonic == Mnemonic.ENDBR32:
                     add((ins.ip, ins.next_ip, MARK_START, 0))
                 elif mnemonic == Mnemonic.HLT:
@@ -178,6 +181,8 @@ class Reader:
             kind, to = _flow(ins, flow, near)
             if kind == MARK_CALL:
                 called = ins.next_ip
+            elif kind in (MARK_JUMP, MARK_RETURN):
+                bases |= ever  # what follows is come to by another way
             elif kind in (MARK_CALL_SLOT, MARK_JUMP_SLOT):
                 if _is_gate(ins):
                     kind = MARK_ENTER

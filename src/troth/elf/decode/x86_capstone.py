@@ -105,6 +105,7 @@ class Reader:
         self._got = got
         marks: list[Mark] = []
         bases: set[str] = set()
+        ever: set[str] = set()  # those of the function so far
         kept: set[str] = set()  # places on the stack that have the base
         called = 0
         for at, size, full, text in self._capstone.disasm_lite(code, address):
@@ -112,6 +113,7 @@ class Reader:
             end = at + size
             if at in starts:
                 bases = set()
+                ever = set()
                 kept = set()
             if (bases or kept) and name in _SETS:
                 _move_base(name, text, bases, kept)
@@ -126,6 +128,8 @@ class Reader:
                         to = self._named(text, end, {"ebx"})  # a stub: who calls one has the base in ebx
                 if kind == MARK_CALL:
                     called = end
+                elif kind in (MARK_JUMP, MARK_RETURN):
+                    bases |= ever  # what follows is come to by another way
                 marks.append((at, end, kind, to))
             elif name in ("endbr64", "endbr32"):
                 marks.append((at, end, MARK_START, 0))
@@ -137,6 +141,7 @@ class Reader:
                         bases.discard(text.partition(",")[0])
             elif self._makes_base(name, text, called):
                 bases.add(text.partition(",")[0])
+                ever.add(text.partition(",")[0])
         return marks
 
     def _named(self, text: str, end: int, bases: Set[str]) -> int:
