@@ -59,8 +59,8 @@ class Run(NamedTuple):
     """How a case ran: its result, the calls of its first task, and those that only others made.
 
     `result` is what the function returned, or how the process ended without returning, or `hangs`; `ended` says
-    whether it is one of the latter. `loose` says that something was still running a while later. `absent` says that
-    the libc lacks the function.
+    whether it is one of the latter. `loose` says that something was still running a while later, `races` that others
+    called something meanwhile, those of the set-up too. `absent` says that the libc lacks the function.
     """
 
     result: str
@@ -68,6 +68,7 @@ class Run(NamedTuple):
     own: tuple[Seen, ...]
     elsewhere: tuple[Seen, ...]
     loose: bool
+    races: bool
     absent: bool
 
 
@@ -170,6 +171,7 @@ class _Record:
         self._own: dict[Seen, None] = {}
         self._elsewhere: dict[Seen, None] = {}
         self._result = ""
+        self._races = False
         self._absent = False
         self._made = 0  # tasks that were started
         self._others: set[int] = set()  # those of them that called something
@@ -225,7 +227,10 @@ class _Record:
                 self._recording = True
             self._before.add(call.pid)
             return None
-        if call.pid in self._left or (call.pid in self._before and call.pid != self._main):
+        if call.pid in self._left:
+            return None
+        if call.pid in self._before and call.pid != self._main:
+            self._races = True
             return None
         self.count += 1
         found = seen(self._arch, call.nr, call.args)
@@ -263,7 +268,8 @@ class _Record:
         elif ended:
             result = _signal_name(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else f"exit {os.WEXITSTATUS(status)}"
         elsewhere = tuple(call for call in self._elsewhere if call not in self._own)
-        return Run(result, ended, tuple(self._own), elsewhere, loose, self._absent)
+        races = self._races or bool(elsewhere)
+        return Run(result, ended, tuple(self._own), elsewhere, loose, races, self._absent)
 
     def _gone(self, pid: int) -> None:
         self._others.add(pid)

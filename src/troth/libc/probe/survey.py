@@ -192,7 +192,7 @@ class _Study:
         run = self._steady(lambda seen: number if which(seen) else 0, call.partition("(")[0], errno)
         base = self._base
         new = tuple(seen for seen in run.own + run.elsewhere if seen not in self._usual)
-        if base.elsewhere:
+        if not call.startswith("futex"):  # of which another form is a way out, and no luck
             new = tuple(seen for seen in new if not _is_luck(seen))
         if run.result == "hangs" or (run.loose and not base.loose):
             outcome, result, new = "hangs", "", ()
@@ -227,7 +227,7 @@ class _Study:
                 return run  # what nearly every call does that is refused: it is not chance
             same = steady.setdefault((run.result, run.loose), [])
             same.append(run)
-            if len(same) == (4 if run.elsewhere else 2):
+            if len(same) == (4 if run.races else 2):
                 break
         return _common(max(steady.values(), key=len))
 

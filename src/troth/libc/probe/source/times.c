@@ -84,7 +84,7 @@ PROBE(pause, "", alarm_soon(), NUMBER(L(pause)()))
 
 /* Timers. */
 PROBE(alarm, "", , NUMBER(L(alarm)(9)))
-PROBE(ualarm, "", , NUMBER(L(ualarm)(900000, 0)))
+PROBE(ualarm, "", , VALUE(L(ualarm)(900000, 0) == 0))
 PROBE(getitimer, "ITIMER_REAL", , NUMBER(L(getitimer)(ITIMER_REAL, &every)))
 PROBE(setitimer, "ITIMER_REAL", , NUMBER(L(setitimer)(ITIMER_REAL, &every, &before)))
 PROBE(setitimer, "ITIMER_PROF", , NUMBER(L(setitimer)(ITIMER_PROF, &every, NULL)))
