@@ -161,6 +161,8 @@ def forecast(
 
 # What a thread does only if it succeeded when the process started.
 _INHERITED = {"(thread)": ("rseq",)}
+# What ends the process in any case: how it says so may change.
+_ENDS = ("__assert_fail", "__assert_perror_fail", "__stack_chk_fail", "__chk_fail", "__fortify_fail")
 
 
 def inherited(harm: Harm, doing: Doing, judge: Judge) -> Harm:
@@ -168,6 +170,8 @@ def inherited(harm: Harm, doing: Doing, judge: Judge) -> Harm:
 
     So it is behind a filter that programs are started behind; it is not in a program that installs the filter itself.
     """
+    if doing.function in _ENDS and harm.effect == BREAKS:
+        return harm._replace(effect=DEGRADES)
     if harm.call.name not in _INHERITED.get(doing.function, ()) or harm.outcome == "dead":
         return harm
     started = judge.asked(Seen("execve", ("*", "*", "*")))

@@ -139,11 +139,11 @@ def _seen_of(maker: str, version: str, arch: str, name: Name) -> tuple[Doing | N
     for build, on in by_distance(maker, version, arch, probed.builds()):
         facts = probe_facts(build, on)
         case = facts.cases.get(name)
-        if name[0] in _introduced_after(maker, version, (build, on)):
-            return None, True
+        if name[0] in _introduced_after(maker, version, (build, on)) or name[0] in facts.absent:
+            return None, False  # what is recorded may know more: programs had it inline
         if case is not None:
             return _as_seen(case, maker, (build, on), (version, arch)), True
-        if name[0] in facts.absent or any(function == name[0] for function, _ in facts.cases):
+        if any(function == name[0] for function, _ in facts.cases):
             return None, True
     return None, False
 
