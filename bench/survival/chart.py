@@ -14,7 +14,7 @@ CHART = Path(__file__).with_name("survival.svg")
 # The variants of troth's methods are in the table: they look like these.
 PANELS = ("seen-kill", "seen-eperm", "systemd-kill", "systemd-eperm", "docker", "docker-mended", "frozen", "today")
 _COLUMNS = 4
-_COLOURS = ("#30638e", "#b3672b")  # of the lines, in their order
+_COLOURS = ("#30638e", "#7ba6c9", "#b3672b")  # of the lines, in their order
 _INK = "#333333"
 
 
@@ -26,6 +26,7 @@ def draw(outcomes: Outcomes) -> str:
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
     style = {
         "svg.fonttype": "none",  # text stays text
@@ -40,7 +41,7 @@ def draw(outcomes: Outcomes) -> str:
     bars = [
         (line, libc, colour) for line, colour in zip(outcomes.lines, _COLOURS, strict=False) for libc in line.libcs[1:]
     ]
-    names = [libc.replace("-", " ", 1) for _, libc, _ in bars]
+    names = [libc.rpartition("-")[2] for _, libc, _ in bars]
     colours = [colour for *_, colour in bars]
     with mpl.rc_context(style):
         figure = Figure(figsize=(10, 5), layout="constrained")
@@ -51,7 +52,7 @@ def draw(outcomes: Outcomes) -> str:
             panel.bar(range(len(bars)), [100 * share for share in shares], color=colours, width=0.7)
             for place, share in enumerate(shares):
                 said = percent(share).removesuffix(" %")
-                panel.text(place, 100 * share + 2, said, ha="center", va="bottom", fontsize=7)
+                panel.text(place, 100 * share + 2, said, ha="center", va="bottom", fontsize=6)
             panel.set_title(f"({method.row}) {method.name}", fontsize=9, loc="left")
             panel.set_xticks(range(len(bars)), names, rotation=60, ha="right")
             panel.tick_params(length=0)
@@ -59,6 +60,8 @@ def draw(outcomes: Outcomes) -> str:
             panel.set_yticks((0, 50, 100))
             for side in ("top", "right", "left"):
                 panel.spines[side].set_visible(False)
+        patches = [Patch(color=colour, label=line.name) for line, colour in zip(outcomes.lines, _COLOURS, strict=False)]
+        figure.legend(handles=patches, loc="outside lower left", ncols=len(patches), frameon=False)
         figure.suptitle("Programs that survive the upgrade from the oldest C library, in percent", x=0.01, ha="left")
         stream = io.StringIO()
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})

@@ -15,6 +15,7 @@ import os
 import platform
 import re
 import signal
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,7 +33,7 @@ from matrix.test_libcs import Cell
 
 import troth
 from bench.harness import progress
-from bench.survival.methods import ARCH, METHODS, Method, widened
+from bench.survival.methods import ARCH, METHODS, Method, widened, width
 from bench.survival.mixed import mix
 from bench.survival.outcomes import Failure, Line, Outcomes, ordered
 from bench.survival.watch import everything, installed, watch
@@ -40,12 +41,12 @@ from tools import debroot
 from troth.abi.seccomp import ACTION_MASK, RET_ERRNO
 from troth.kernel import process, procfs
 from troth.policy import Policy
+from troth.promises.knowledge import Knowledge
 
 T = TypeVar("T")
 
-TRIES = 2
 SLOWER = 4  # a program that takes so many times as long as unconfined hangs,
-PATIENCE_S = 5  # though it may take this long in any case
+PATIENCE_S = (5, 30)  # after so long in any case, at its first and its second try
 QUIET_RUNS = 3  # after so many runs without a call that is new, what was seen counts as all
 MOST_RUNS = 15
 MOST_CALLS = 100  # that may be missing from a filter before its mending is given up
@@ -135,6 +136,7 @@ class Subject:
         confine: Callable[[], None] | None = None,
         *,
         cell: Cell | None = None,
+        patience_s: float = PATIENCE_S[0],
     ) -> inside.Result:
         program = cell or self._setup.late[self.name]
         return _and_its_children(
@@ -147,7 +149,7 @@ class Subject:
                 keys=program.keys,
                 request=program.request,
                 confine=confine,
-                limit_s=min(inside.LIMIT_S, PATIENCE_S + SLOWER * max(self._took_s, default=inside.LIMIT_S)),
+                limit_s=min(inside.LIMIT_S, patience_s + SLOWER * max(self._took_s, default=inside.LIMIT_S)),
             )
         )
 
@@ -160,9 +162,13 @@ class Subject:
         return self._plain[libc]
 
     def does_something(self, libc: Libc) -> bool:
-        """Whether there is anything to compare with."""
-        done = self.plain(libc)
-        return done.status <= 1 and (bool(done.out) or done.files != inside.left(self._setup.files))
+        """Whether there is anything to compare with; it has more than one try."""
+        for _ in PATIENCE_S:
+            done = self.plain(libc)
+            if done.status <= 1 and (done.out or done.files != inside.left(self._setup.files)):
+                return True
+            del self._plain[libc]
+        return False
 
     def _same(self, libc: Libc, done: inside.Result) -> bool:
         plain = self.plain(libc)
@@ -173,7 +179,9 @@ class Subject:
         found: set[str] = set()
         quiet = 0
         for _ in range(MOST_RUNS):
-            _, made = watch(everything(ARCH), lambda confine: self._run(self._setup.oldest, confine))
+            _, made = watch(
+                everything(ARCH), lambda confine: self._run(self._setup.oldest, confine, patience_s=inside.LIMIT_S)
+            )
             new = {refused.call for refused in made} - found
             found |= new
             quiet = 0 if new else quiet + 1
@@ -184,25 +192,23 @@ class Subject:
     def behind(self, policy: Policy, libc: Libc) -> inside.Result | None:
         """What it does differently behind a policy, None when it works; it has more than one try."""
         confine = installed(policy)
-        return self._tried(libc, lambda: self._run(libc, confine))
+        return self._tried(libc, lambda patience_s: self._run(libc, confine, patience_s=patience_s))
 
     def pledged(self, method: Method, libc: Libc) -> inside.Result | None:
         """What it does differently under `troth run`, None when it works; it has more than one try."""
-        cell = (self._setup.early if method.early else self._setup.late)[self.name]
-        as_of = method.as_of.format(libc=self._setup.oldest)
-        cell = cell._replace(as_of=as_of, veil=cell.veil if method.veiled else ())
-        return self._tried(libc, lambda: self._run(libc, cell=cell))
+        cell = _as_of(self._setup, method, self.name)
+        return self._tried(libc, lambda patience_s: self._run(libc, cell=cell, patience_s=patience_s))
 
-    def _tried(self, libc: Libc, once: Callable[[], inside.Result]) -> inside.Result | None:
-        for _ in range(TRIES):
-            done = once()
+    def _tried(self, libc: Libc, once: Callable[[float], inside.Result]) -> inside.Result | None:
+        for patience_s in PATIENCE_S:
+            done = once(patience_s)
             if self._same(libc, done):
                 return None
         return done
 
     def refused(self, policy: Policy, libc: Libc) -> tuple[str, ...]:
         """The calls that a policy refuses to it, in the order in which they came."""
-        _, found = watch(policy, lambda confine: self._run(libc, confine))
+        _, found = watch(policy, lambda confine: self._run(libc, confine, patience_s=PATIENCE_S[-1]))
         return tuple(dict.fromkeys(refused.call for refused in found))
 
     def blame(self, method: Method, policy: Policy, libc: Libc) -> Failure:
@@ -298,6 +304,33 @@ def _said(method: Method, libc: Libc, name: str, done: inside.Result) -> Failure
     return Failure(method.key, str(libc), name, how, calls)
 
 
+def widths(setup: Setup, seen: Mapping[str, Sequence[str]], methods: Sequence[Method]) -> dict[str, int]:
+    """How many calls are allowed by what a method makes: the median of the programs."""
+    found = {}
+    for method in methods:
+        policies = (
+            method.policy(frozenset(calls)) if method.policy else _pledge(setup, method, name)
+            for name, calls in seen.items()
+        )
+        found[method.key] = round(statistics.median(map(width, policies)))
+    return found
+
+
+def _pledge(setup: Setup, method: Method, name: str) -> Policy:
+    """The policy of the filter that `troth run` makes of a program's promises."""
+    cell = _as_of(setup, method, name)
+    veil = [(path, permissions) for path, _, permissions in (word.rpartition(":") for word in cell.veil)]
+    knowledge = Knowledge.parse(cell.as_of) if cell.as_of else None
+    return troth.plan(cell.promises, unveil=veil, arch=ARCH, knowledge=knowledge).policy()
+
+
+def _as_of(setup: Setup, method: Method, name: str) -> Cell:
+    """A program as a method of troth confines it."""
+    cell = (setup.early if method.early else setup.late)[name]
+    as_of = method.as_of.format(libc=setup.oldest)
+    return cell._replace(as_of=as_of, veil=cell.veil if method.veiled else ())
+
+
 def run(setup: Setup, methods: Sequence[Method] = METHODS) -> Line:
     """Run all programs of a set-up, two at a time."""
     found: dict[str, Tried] = {}
@@ -310,11 +343,13 @@ def run(setup: Setup, methods: Sequence[Method] = METHODS) -> Line:
     progress("")
     libcs = tuple(map(str, setup.places))
     compared = {name: found[name] for name in setup.late if not found[name].absent}
+    seen = {name: tried.calls for name, tried in compared.items()}
     return Line(
         setup.name,
         libcs,
         tuple(compared),
-        {name: tried.calls for name, tried in compared.items()},
+        widths(setup, seen, methods),
+        seen,
         ordered(
             (failure for tried in compared.values() for failure in tried.failures),
             [method.key for method in methods],

@@ -89,6 +89,12 @@ def widened(policy: Policy, calls: Iterable[str]) -> Policy:
     return policy.replace(sections={**policy.sections, ARCH: {**policy.sections[ARCH], **more}})
 
 
+def width(policy: Policy) -> int:
+    """How many calls a policy allows, with some arguments at least."""
+    calls = policy.sections[ARCH].values()
+    return sum(any(answer == RET_ALLOW for _, answer in rules) for rules in calls)
+
+
 _FROZEN = "linux-5.10,{libc}"
 
 METHODS = (

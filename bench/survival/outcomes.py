@@ -32,13 +32,15 @@ class Failure(NamedTuple):
 class Line:
     """One kind of libc: its versions, oldest first, and what came of each program under each.
 
-    `seen` are the calls that each program made under the oldest; a failure that is not listed is a success. `absent`
+    `widths` are how many calls a method allows (the median of the programs), by method, `seen` the calls that each
+    program made under the oldest libc; a failure that is not listed is a success. `absent`
     are programs that do nothing even unconfined, with the libc.
     """
 
     name: str
     libcs: tuple[str, ...]
     programs: tuple[str, ...]
+    widths: dict[str, int] = field(default_factory=dict)
     seen: dict[str, tuple[str, ...]] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
     absent: dict[str, str] = field(default_factory=dict)
@@ -92,6 +94,7 @@ class Outcomes:
                     "name": line.name,
                     "libcs": line.libcs,
                     "programs": line.programs,
+                    "widths": line.widths,
                     "seen": {program: " ".join(calls) for program, calls in line.seen.items()},
                     "failures": [[*failure[:4], " ".join(failure.calls), failure.mended] for failure in line.failures],
                     "absent": line.absent,
@@ -121,6 +124,7 @@ def _line(found: dict[str, Any]) -> Line:
         found["name"],
         tuple(found["libcs"]),
         tuple(found["programs"]),
+        found["widths"],
         {program: tuple(calls.split()) for program, calls in found["seen"].items()},
         tuple(failures),
         found["absent"],

@@ -22,8 +22,9 @@ def section(outcomes: Outcomes) -> str:
         "filter, or promises, by each method, made with the oldest C library and what was known then; behind it, it is "
         "run under each later one: *glibc* with each suite's own builds, *glibc alone* with the oldest suite's builds "
         "where nothing but the C library is newer, *musl* with one build. A program survives when its status, output "
-        "and files are those of a run without a filter; shares are of those that work under the oldest. How it is "
-        "done and what it means: docs/design/0010.",
+        "and files are those of a run without a filter; shares are of those that work under the oldest. *calls "
+        "allowed*: system calls that are let through, with some arguments at least; the median of the programs. How it "
+        "is done and what it means: docs/design/0010.",
         f"![The share of programs that survive each upgrade, by method]({CHART})",
         "\n".join(f"- ({method.row}) {method.name}: {method.about}." for method in METHODS),
     ]
@@ -52,8 +53,9 @@ def shares(line: Line) -> str:
     for method in METHODS:
         worked = len(line.works(method.key, oldest))
         cells = (percent(line.share(method.key, libc)) for libc in later)
-        rows.append([_label(method), f"{worked} of {len(line.programs)}", *cells])
-    return table(["method", f"work under {oldest}", *later], rows)
+        allowed = str(line.widths.get(method.key, "-"))
+        rows.append([_label(method), allowed, f"{worked} of {len(line.programs)}", *cells])
+    return table(["method", "calls allowed", f"work under {oldest}", *later], rows)
 
 
 def reasons(line: Line) -> str:
