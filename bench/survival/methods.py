@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 from bench.survival.profiles import DOCKER, SYSTEM_SERVICE
@@ -49,6 +49,11 @@ def seen(calls: frozenset[str], answer: str) -> Policy:
 
 def system_service(_calls: frozenset[str], answer: str) -> Policy:
     """systemd's group and nothing else, as `SystemCallFilter=` with `SystemCallArchitectures=native` has it."""
+    return _system_service(answer)
+
+
+@cache
+def _system_service(answer: str) -> Policy:
     return seen(listed(SYSTEM_SERVICE.read_text()), answer)
 
 
@@ -57,6 +62,11 @@ def docker(_calls: frozenset[str], *, mended: bool) -> Policy:
 
     The package has the profile with one later addition; without `mended` that is taken out again.
     """
+    return _docker(mended)
+
+
+@cache
+def _docker(mended: bool) -> Policy:
     profile = docker_profile(DOCKER.read_bytes(), mended=mended)
     return oci.load_bytes(profile, arches=(ARCH, "i386", "x32"), caps=("docker",), runtime="runc")
 

@@ -14,7 +14,7 @@ _MOST_REASONS = 6
 
 
 def section(outcomes: Outcomes) -> str:
-    """The section, whole."""
+    """The section, whole; `note` of what the outcomes are about is what somebody added by hand."""
     about = outcomes.about
     parts = [
         f"## {HEADING}",
@@ -25,6 +25,7 @@ def section(outcomes: Outcomes) -> str:
         "and files are those of a run without a filter; shares are of those that work under the oldest. *calls "
         "allowed*: system calls that are let through, with some arguments at least; the median of the programs. How it "
         "is done and what it means: docs/design/0010.",
+        *([about["note"]] if "note" in about else []),
         f"![The share of programs that survive each upgrade, by method]({CHART})",
         "\n".join(f"- ({method.row}) {method.name}: {method.about}." for method in METHODS),
     ]

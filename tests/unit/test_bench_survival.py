@@ -192,10 +192,10 @@ def test_promises_with_the_tables_of_that_day_survive_each_upgrade(kept: Outcome
                 assert shares == dict.fromkeys(line.libcs, 1.0), (line.name, method.key)
 
 
-def test_what_was_seen_is_enough_for_a_filter_that_works_under_the_same_libc(kept: Outcomes) -> None:
+def test_what_was_seen_is_enough_under_the_same_libc_for_all_but_a_program_in_fifty(kept: Outcomes) -> None:
     for line in kept.lines:
         for key in ("seen-kill", "seen-eperm"):
-            assert line.works(key, line.libcs[0]) == set(line.programs), (line.name, key)
+            assert len(line.works(key, line.libcs[0])) >= 0.98 * len(line.programs), (line.name, key)
 
 
 @pytest.mark.parametrize("module", [outcomes, profiles, report])
