@@ -32,6 +32,7 @@ if [ "$purpose" != run ]; then
     need musl-gcc musl-tools
     need dot graphviz
     need bpfc netsniff-ng
+    need go golang-go
     # libseccomp's own Python binding, which is for the system's interpreter.
     /usr/bin/python3 -c 'import seccomp' 2>/dev/null || packages="$packages python3-seccomp"
     # What verifies the suites that the libc matrix gets its programs from.

@@ -45,7 +45,9 @@ def invoke(args: Sequence[str]) -> int:
         click.echo(error.format_message())
         return USAGE
     except click.UsageError as error:
-        place = error.ctx.command_path if error.ctx else "troth"
+        # click's parser does not say where it was.
+        named = f"troth {args[0]}" if args[0] in _VERBS else "troth"
+        place = error.ctx.command_path if error.ctx else named
         complain(_in_our_words(error.format_message()), f"`{place} --help` tells more")
         return USAGE
     except click.ClickException as error:
