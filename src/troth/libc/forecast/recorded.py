@@ -135,8 +135,8 @@ def then(row: Fate, call: Seen) -> tuple[Seen, ...]:
 def on_arch(call: Seen, arch: str, libc: str) -> Seen | None:
     """A call as it is made on an architecture; None where it is not made.
 
-    >>> str(on_arch(Seen("open", ("*", "O_RDONLY")), "aarch64", "glibc"))
-    'openat(AT_FDCWD, *, O_RDONLY)'
+    >>> str(on_arch(Seen("open", ("*", "O_RDONLY", "*")), "aarch64", "glibc"))
+    'openat(AT_FDCWD, *, O_RDONLY, *)'
     """
     for _ in range(4):  # what becomes of a call may be absent itself: rename, renameat, renameat2
         form = next((form for form in forms().get(call.name, ()) if _holds(form, call, arch, libc)), None)
