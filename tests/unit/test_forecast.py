@@ -255,7 +255,7 @@ def test_an_architecture_without_a_call_is_judged_by_what_it_has_instead() -> No
     calls = [("open", None, "allow"), ("stat", None, "allow"), ("read", None, "allow"), ("openat", None, "allow")]
     policy = build(("x86_64", "aarch64"), calls, default="EPERM", skip_absent=True)
     found = moved(policy, "x86_64", "aarch64")
-    assert of(found, "lstat") if [one for one in found.findings if one.function == "lstat"] else True
+    assert not [one for one in found.findings if one.function == "lstat"]  # which was refused already
     assert of(found, "__xstat").call.startswith("newfstatat")
     assert of(found, "__xstat").since == "aarch64"
     assert not [one for one in found.findings if one.function == "open"]
@@ -294,3 +294,24 @@ def test_findings_are_what_code_scanners_read() -> None:
 
 def test_the_facts_of_a_build_are_read_once() -> None:
     assert model._of("glibc", "2.36", "x86_64") is model._of("glibc", "2.36", "x86_64")
+
+
+def test_a_function_that_breaks_in_one_use_of_several_is_told_so() -> None:
+    found = moved(allowing("write", "close"), "glibc-2.41", "glibc-2.44")
+    partly = [one for one in found.findings if one.function == "fclose" and one.effect == "breaks"]
+    assert {one.variant for one in partly} == {"read"}
+    assert not any(one.every_use for one in partly)
+
+
+def test_a_function_that_breaks_however_it_is_used_is_told_so() -> None:
+    found = moved(allowing("pipe"), "glibc-2.31", "glibc-2.36")
+    assert of(found, "pipe").every_use
+    assert found.breaks_every_use
+
+
+@pytest.mark.parametrize("function", ["(thread)", "pthread_create"])
+def test_a_thread_is_refused_rseq_as_its_process_was(function: str) -> None:
+    names = (call for call in abi.names("x86_64").values() if call not in ("rseq", "clone3"))
+    found = moved(allowing(*names, answer="ENOSYS"), "glibc-2.31", "glibc-2.36")
+    refused = [one for one in found.findings if one.function == function and one.call.startswith("rseq(")]
+    assert {one.effect for one in refused} == {"degrades"}

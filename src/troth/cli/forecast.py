@@ -267,6 +267,7 @@ def as_data(filter_: str, found: Forecast) -> dict[str, object]:
                 "answer": one.answer,
                 "effect": one.effect,
                 "optional": one.optional,
+                "every_use": one.every_use,
                 "outcome": one.outcome,
                 "since": one.since,
                 "evidence": list(one.evidence),

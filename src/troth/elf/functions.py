@@ -36,7 +36,7 @@ __all__ = ["Code", "Function"]
 _ENDS: Final = frozenset((MARK_JUMP, MARK_RETURN, MARK_JUMP_SLOT, MARK_STOP))
 _DIRECT: Final = frozenset((MARK_CALL, MARK_JUMP, MARK_BRANCH))
 _ALIGNMENT: Final = 16  # of functions: less than this lies between the end of one and the start of the next
-_MOST_STUB: Final = 4  # marks: more than that and it is no stub
+MOST_STUB: Final = 4  # marks: more than that and it is no stub
 _MOST_CODE: Final = 256 << 20  # bytes: a minute's work
 
 
@@ -220,7 +220,7 @@ class Code:
         found = {address for name, address in self.exports.items() if name in names}
         slots = self.elf.relocations.slots
         for start, function in self.functions.items():
-            if len(function.marks) > _MOST_STUB:
+            if len(function.marks) > MOST_STUB:
                 continue
             for _, _, kind, to in function.marks:
                 if kind == MARK_JUMP_SLOT and to in slots and slots[to].symbol.name in names:

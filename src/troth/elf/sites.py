@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from troth.elf.decode.steps import MARK_CALL, MARK_CALL_SLOT, MARK_ENTER, MARK_JUMP, MARK_JUMP_SLOT, MARK_NAME
+from troth.elf.functions import MOST_STUB
 from troth.elf.values import states
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ __all__ = ["Parameter", "Site", "Sites", "find_sites"]
 
 _MOST_NUMBER: Final = 1 << 10  # of a call: no table is longer
 _X32_BIT: Final = 1 << 30
-_MOST_STUB: Final = 4  # marks: more than that and it is no stub
 _MOST_PASSES: Final = 12  # a wrapper of a wrapper of a wrapper ...
 _FIRST_ARGUMENTS: Final = 6  # of a call on the stack that may be a function
 
@@ -129,7 +129,7 @@ class _Search:
                 if kind == MARK_ENTER:
                     self._want(start, at, _Wanted("enter", 0, frozenset()))
                 elif kind in (MARK_CALL_SLOT, MARK_JUMP_SLOT) and to in named:
-                    if kind == MARK_JUMP_SLOT and len(function.marks) <= _MOST_STUB:
+                    if kind == MARK_JUMP_SLOT and len(function.marks) <= MOST_STUB:
                         self._wrappers[start] = named[to]
                     else:
                         by = "call" if kind == MARK_CALL_SLOT else "jump"

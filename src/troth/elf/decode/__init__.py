@@ -3,6 +3,7 @@
 * `steps`: the two forms that code is given in: marks of a whole section, steps of a few blocks;
 * `x86`: x86_64 and i386 by iced-x86, the fast one;
 * `x86_capstone`: the same by capstone, where iced-x86 has no build;
+* `x86_registers`, `x86_lanes`: what both know of registers;
 * `arm64`: aarch64 by capstone.
 
 Disassemblers are imported when a decoder is asked for: few verbs need one.

@@ -44,6 +44,7 @@ from troth.elf.decode.steps import (
     XOR,
 )
 from troth.elf.decode.x86_lanes import MOVES, lanes, lost_lanes
+from troth.elf.decode.x86_registers import REGISTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Set
@@ -52,22 +53,11 @@ if TYPE_CHECKING:
 
     from troth.elf.decode.steps import Mark, Step
 
-_FAMILIES: Final = ["AX", "CX", "DX", "BX", "SP", "BP", "SI", "DI"]
-_BY_REGISTER: Final[dict[int, tuple[int, int]]] = {}  # iced-x86's register: our number, and its bits
-for _number, _name in enumerate(_FAMILIES):
-    for _bits, _text in (
-        (64, f"R{_name}"),
-        (32, f"E{_name}"),
-        (16, _name),
-        (8, _name[0] + "L" if _number < 4 else _name + "L"),
-    ):
-        _BY_REGISTER[getattr(Register, _text)] = (_number, _bits)
-    if _number < 4:
-        _BY_REGISTER[getattr(Register, _name[0] + "H")] = (_number, 0)  # 0: the second byte, of which nothing is known
-for _number in range(8, 16):
-    for _bits, _text in ((64, ""), (32, "D"), (16, "W"), (8, "L")):
-        _BY_REGISTER[getattr(Register, f"R{_number}{_text}")] = (_number, _bits)
-
+# iced-x86's register: our number, and its bits. It calls r8b R8L.
+_BY_REGISTER: Final[dict[int, tuple[int, int]]] = {
+    getattr(Register, f"{name[:-1]}l".upper() if name[-1] == "b" else name.upper()): place
+    for name, place in REGISTERS.items()
+}
 _VECTORS: Final[dict[int, str]] = {
     getattr(Register, f"{kind}MM{number}"): f"{kind.lower()}mm{number}" for kind in "XY" for number in range(16)
 }

@@ -47,6 +47,7 @@ from troth.elf.decode.steps import (
     XOR,
 )
 from troth.elf.decode.x86_lanes import MOVES, lanes, lost_lanes
+from troth.elf.decode.x86_registers import REGISTERS
 
 if TYPE_CHECKING:
     from collections.abc import Set
@@ -54,18 +55,6 @@ if TYPE_CHECKING:
     from troth.elf.decode.steps import Mark, Step
 
 _SP, _BP, _BX = 4, 5, 3
-_REGISTERS: Final[dict[str, tuple[int, int]]] = {}
-for _number, _name in enumerate(["ax", "cx", "dx", "bx", "sp", "bp", "si", "di"]):
-    _low = _name[0] + "l" if _number < 4 else _name + "l"
-    _REGISTERS.update(
-        {f"r{_name}": (_number, 64), f"e{_name}": (_number, 32), _name: (_number, 16), _low: (_number, 8)}
-    )
-    if _number < 4:
-        _REGISTERS[_name[0] + "h"] = (_number, 0)  # the second byte, of which nothing is known
-for _number in range(8, 16):
-    for _bits, _end in ((64, ""), (32, "d"), (16, "w"), (8, "b")):
-        _REGISTERS[f"r{_number}{_end}"] = (_number, _bits)
-
 _MATH: Final = {"add": ADD, "sub": SUB, "and": AND, "or": OR, "xor": XOR, "shl": SHL, "shr": SHR}
 _NOTHING: Final = ("nop", "endbr64", "endbr32", "cmp", "test", "bt", "pause", "int3", "prefetch")
 _ZERO_OF_RESULT: Final = frozenset(["add", "sub", "and", "or", "xor", "adc", "sbb", "neg", "inc", "dec"])
@@ -165,7 +154,7 @@ class Reader:
     def _makes_base(self, name: str, text: str, called: int) -> bool:
         """Whether an instruction adds to what the last call pushed what makes it the table's address."""
         register, _, value = text.partition(", ")
-        if self._bits != 32 or not self._got or name != "add" or register not in _REGISTERS:
+        if self._bits != 32 or not self._got or name != "add" or register not in REGISTERS:
             return False
         return _is_number(value) and (called + int(value, 16)) & self._mask == self._got
 
@@ -185,7 +174,7 @@ class Reader:
             if self._makes_base(name, text, called):
                 if found and found[-1][0] == CALL:  # it changes this register alone
                     found.pop()
-                found.append((SET, _REGISTERS[operands[0]][0], self._got))
+                found.append((SET, REGISTERS[operands[0]][0], self._got))
                 zero = None
                 continue
             some = [] if name.startswith(_NOTHING) else self._plain(at + size, name, operands)
@@ -206,8 +195,8 @@ class Reader:
             how = CALL if kind in (MARK_CALL, MARK_CALL_SLOT) else JUMP
             if kind in (MARK_CALL, MARK_JUMP):
                 return [(how, at, int(text, 16), -1)]
-            if text in _REGISTERS:
-                return [(how, at, 0, _REGISTERS[text][0])]
+            if text in REGISTERS:
+                return [(how, at, 0, REGISTERS[text][0])]
             return [*self._fetch(SCRATCH, text, end, self._bits), (how, at, 0, SCRATCH)]
         if kind == MARK_BRANCH:
             if zero is not None and name in ("je", "jne"):
@@ -226,7 +215,7 @@ class Reader:
         """What an instruction does that control only passes through."""
         first = operands[0] if operands else ""
         second = operands[1] if len(operands) > 1 else ""
-        register, bits = _REGISTERS.get(first, (-1, 0))
+        register, bits = REGISTERS.get(first, (-1, 0))
         if name in ("mov", "movabs", "movsxd", "movzx", "movsx") and len(operands) == 2:
             return self._move(end, name, first, second)
         if name == "lea" and register >= 0:
@@ -238,7 +227,7 @@ class Reader:
             place = _place(second)
             return [(LOSE, register)] if place is None else [(MATH, register, ADD, place[0], -1, place[1], bits)]
         if name in _MATH and register >= 0 and len(operands) == 2:
-            other, width = _REGISTERS.get(second, (-1, 0))
+            other, width = REGISTERS.get(second, (-1, 0))
             if name in ("xor", "sub") and first == second and bits >= 32:
                 return [(SET, register, 0)]
             if bits >= 32 and _is_number(second):
@@ -262,22 +251,22 @@ class Reader:
             up = (MATH, _SP, ADD, _SP, -1, self._word, self._bits)
             return [(COPY, _SP, _BP, self._bits), (LOAD, _BP, _SP, 0, self._bits), up]
         if name.startswith("cmov") and register >= 0:
-            return [(PICK, register, _REGISTERS[second][0], bits)] if second in _REGISTERS else [(LOSE, register)]
+            return [(PICK, register, REGISTERS[second][0], bits)] if second in REGISTERS else [(LOSE, register)]
         if name in MOVES:
             target, source = ("" if "[" in one else one for one in (first, second))
-            moved = lanes(name, target, source, _REGISTERS.get(second), _place(first) or _place(second))
+            moved = lanes(name, target, source, REGISTERS.get(second), _place(first) or _place(second))
             if moved is not None:
                 return moved
         lost = [register] if register >= 0 else lost_lanes(first)
-        if name in _BOTH and second in _REGISTERS:
-            lost.append(_REGISTERS[second][0])
+        if name in _BOTH and second in REGISTERS:
+            lost.append(REGISTERS[second][0])
         if name != "imul" or len(operands) == 1:
             lost += _IMPLICIT.get(name, ())
         return [(LOSE, *lost)] if lost else []
 
     def _move(self, end: int, name: str, first: str, second: str) -> list[Step]:
-        register, bits = _REGISTERS.get(first, (-1, 0))
-        source, width = _REGISTERS.get(second, (-1, 0))
+        register, bits = REGISTERS.get(first, (-1, 0))
+        source, width = REGISTERS.get(second, (-1, 0))
         if register >= 0:
             if _is_number(second):
                 if bits >= 32:
@@ -302,7 +291,7 @@ def _move_base(name: str, text: str, bases: set[str], kept: set[str]) -> None:
     moves = name == "mov"
     used = _MEMORY.search(text)
     if moves and second in bases:
-        if first in _REGISTERS:
+        if first in REGISTERS:
             bases.add(first)
         elif used and used[2].startswith(("ebp", "esp")):
             kept.add(first)
@@ -352,18 +341,18 @@ def _place(text: str) -> tuple[int, int] | None:
     if found is None or found[1] in ("fs", "gs"):
         return None
     place = _PLACE.match(found[2])
-    if place is None or place[1] not in _REGISTERS:
+    if place is None or place[1] not in REGISTERS:
         return None
     if place[3] is None:
-        return _REGISTERS[place[1]][0], 0
+        return REGISTERS[place[1]][0], 0
     if not _is_number(place[3]):
         return None
-    return _REGISTERS[place[1]][0], int(place[2] + place[3], 16)
+    return REGISTERS[place[1]][0], int(place[2] + place[3], 16)
 
 
 def _compared(name: str, operands: list[str]) -> tuple[int, int] | None:
     """Which register has which value if the zero flag is set after an instruction."""
-    register, bits = _REGISTERS.get(operands[0], (-1, 0)) if operands else (-1, 0)
+    register, bits = REGISTERS.get(operands[0], (-1, 0)) if operands else (-1, 0)
     if register < 0 or bits < 32:
         return None
     if name == "test" and len(operands) == 2 and operands[0] == operands[1]:

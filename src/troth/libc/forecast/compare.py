@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from troth._value import Value
 from troth.abi import words
 from troth.libc.forecast import bypass, mend
-from troth.libc.forecast.judge import BREAKS, DEGRADES, FALLS_BACK, ORDER, Judge, lets_through, weight, worst
+from troth.libc.forecast.judge import BREAKS, FALLS_BACK, ORDER, Judge, settled, weight, worst
 from troth.libc.forecast.model import LIBC, Doing, Key, doings, recorded_words
 from troth.libc.forecast.model import doing as doing_of
 from troth.libc.forecast.moving import members
 from troth.libc.forecast.recorded import recorded_change
 from troth.libc.forecast.systems import between
 from troth.libc.forecast.values import as_call
-from troth.libc.probe.facts import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from troth.bpf.program import Program
     from troth.libc.forecast.judge import Harm
     from troth.libc.forecast.systems import System
+    from troth.libc.probe.facts import Seen
     from troth.policy.model import Policy
 
     Meaning = Policy | Sequence[Program]
@@ -38,6 +38,7 @@ SETTINGS = ("huge-pages", "decorated-maps", "static")
 
 # Moments that every program has; others need a function that leads there.
 ALWAYS = ("(start)", "(exit)", "(abort)", "(signal)", "(malloc)", "(resumed call)", "(user probe)", "(no vDSO)")
+_MOMENTS = tuple((name, "") for name in ("(start)", "(exit)"))
 # What a kernel, or a machine, may do although the old one never did.
 NO_VDSO: Key = ("linux", "(no vDSO)", "")
 MAY_BE = (NO_VDSO, ("linux", "(resumed call)", ""))
@@ -51,6 +52,7 @@ class Finding(Value):
     `calls` are what it calls after the upgrade, `call` the one that is answered `answer` (words; empty where the kernel
     lacks it). `effect` is `breaks`, `degrades`, `falls-back` or `bypass`, `outcome` what the function does, in words.
     `since` names the release that brought it, `evidence` what the forecast rests on, `fix` the change that mends it.
+    `every_use` is whether all known uses of the function break: a program that calls it then surely meets it.
     """
 
     __slots__ = (
@@ -65,6 +67,7 @@ class Finding(Value):
         "since",
         "evidence",
         "fix",
+        "every_use",
     )
     maker: str
     function: str
@@ -77,7 +80,8 @@ class Finding(Value):
     since: str
     evidence: tuple[str, ...]
     fix: mend.Fix | None
-    _defaults = {"fix": None}
+    every_use: bool
+    _defaults = {"fix": None, "every_use": True}
 
     @property
     def optional(self) -> bool:
@@ -101,6 +105,14 @@ class Forecast(NamedTuple):
     def breaks(self) -> bool:
         """Whether something stops working, or slips through."""
         return any(finding.effect in (BREAKS, BYPASS) and not finding.optional for finding in self.findings)
+
+    @property
+    def breaks_every_use(self) -> bool:
+        """Whether a function stops working however it is used, or something slips through."""
+        return any(
+            finding.effect in (BREAKS, BYPASS) and finding.every_use and not finding.optional
+            for finding in self.findings
+        )
 
 
 def forecast(
@@ -133,7 +145,7 @@ def forecast(
             continue
         if earlier and all(one.fails for one in earlier) and not doing.fails:
             continue  # it did not work without a filter either
-        harms = [inherited(harm, doing, after) for harm in after.harms(doing)]
+        harms = [settled(harm, doing, after) for harm in after.harms(doing)]
         old_harms = [harm for one in earlier for harm in before.harms(one)]
         works = worst(old_harms) != BREAKS
         refused_before += not works
@@ -146,42 +158,22 @@ def forecast(
         slipped = bypass.slips(doing, earlier, before, after)
         for call, instead in slipped:
             found.append(_bypass(key, doing, call, instead, history.first_made(key, call), before, after))
+    broken = {key for some in harmed.values() for key, _, harm in some if harm.effect == BREAKS}
+    uses = _by_function(now)
     for some in harmed.values():
         menders: dict[object, mend.Fix | None] = {}
         ways = [doing for _, doing, _ in some]  # that worked before: what mends one is to mend all
         for key, doing, harm in some:
             fix = _mended(menders, after, ways, harm)
-            found.append(_finding(key, doing, harm, history.since(key, harm), after, fix))
+            known = [one for one in uses[key[:2]] if one.variant not in SETTINGS and not one.fails]
+            # Every process has its moments, whose plain row is what happens in each of them.
+            every_use = key[1:] in _MOMENTS or all((*key[:2], one.variant) in broken for one in known)
+            found.append(_finding(key, doing, harm, history.since(key, harm), after, fix, every_use=every_use))
     told = {finding.call.partition("(")[0] for finding in found if finding.effect == BYPASS}
     found += () if old is None else _new_ways(before, after, history, told)
     order = (*reversed(ORDER[1:]), BYPASS)
     found.sort(key=lambda one: (order.index(one.effect), one.call, one.maker, one.function, one.variant))
     return Forecast(old, new, tuple(found), len(now), refused_before)
-
-
-# What a thread does only if it succeeded when the process started.
-_INHERITED = {"(thread)": ("rseq",)}
-# What ends the process in any case: how it says so may change.
-_ENDS = ("__assert_fail", "__assert_perror_fail", "__stack_chk_fail", "__chk_fail", "__fortify_fail")
-
-
-def inherited(harm: Harm, doing: Doing, judge: Judge) -> Harm:
-    """A refusal in a thread, where the process may have been refused the same at its start and have gone on without.
-
-    So it is behind a filter that programs are started behind; it is not in a program that installs the filter itself.
-    """
-    if doing.function in _ENDS and harm.effect == BREAKS:
-        return harm._replace(effect=DEGRADES)
-    if harm.call.name not in _INHERITED.get(doing.function, ()) or harm.outcome == "dead":
-        return harm
-    started = judge.asked(Seen("execve", ("*", "*", "*")))
-    start = doings(judge.system).get((LIBC, "(start)", ""))
-    if start is None or started is None or not lets_through(started):
-        return harm
-    refused = judge.harms(start)
-    if worst(refused) == BREAKS or not any(one.call.name == harm.call.name for one in refused):
-        return harm
-    return harm._replace(effect=DEGRADES, outcome="late")
 
 
 def _by_function(some: Mapping[Key, Doing]) -> dict[tuple[str, str], list[Doing]]:
@@ -350,16 +342,18 @@ def _mended(menders: dict[object, mend.Fix | None], judge: Judge, ways: Sequence
     return menders[key]
 
 
-def _finding(key: Key, doing: Doing, harm: Harm, since: str, judge: Judge, fix: mend.Fix | None) -> Finding:
+def _finding(
+    key: Key, doing: Doing, harm: Harm, since: str, judge: Judge, fix: mend.Fix | None, *, every_use: bool
+) -> Finding:
     refused = harm
+    # It is not the kernel's lack that a filter can mend, but what it refuses on the other way.
     while refused.raw is None and refused.also is not None:
-        refused = (
-            refused.also
-        )  # it is not the kernel's lack that a filter can mend, but what it refuses on the other way
+        refused = refused.also
     answer = "" if refused.raw is None else words.answer(refused.raw, judge.system.arch)
     return Finding(
         doing.maker, doing.function, doing.variant, tuple(map(str, doing.calls)), str(refused.call), answer,
         harm.effect, outcome_words(harm, judge.system.arch), since, _evidence(doing, refused.call, since), fix,
+        every_use,
     )  # fmt: skip
 
 

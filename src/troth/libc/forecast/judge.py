@@ -22,9 +22,11 @@ from troth.abi.seccomp import (
 )
 from troth.bpf.stack import emulate_stack
 from troth.bpf.symbolic import TooLargeError
+from troth.libc.forecast.model import LIBC, doings
 from troth.libc.forecast.recorded import fate, on_arch, then
 from troth.libc.forecast.tables import version_key
 from troth.libc.forecast.values import as_call
+from troth.libc.probe.facts import Seen
 from troth.policy.lift import NotLiftableError, lift
 from troth.policy.model import Policy, Rule
 
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from troth.bpf.program import Call, Program
     from troth.libc.forecast.model import Doing
     from troth.libc.forecast.systems import System
-    from troth.libc.probe.facts import Seen
 
 # What becomes of a function, the better the earlier.
 WORKS, FALLS_BACK, DEGRADES, BREAKS = "works", "falls-back", "degrades", "breaks"
@@ -165,6 +166,34 @@ def _outcome(doing: Doing, call: Seen, errno: str) -> tuple[str, str, tuple[Seen
                 return row.outcome, errno, refusal.calls
             return refusal.outcome, refusal.result, refusal.calls
     return ("fails", errno, ()) if row is None else (row.outcome, "", then(row, call))
+
+
+# What a thread does only if it succeeded when the process started.
+_INHERITED = ("rseq",)
+# What ends the process in any case: how it says so may change.
+_ENDS = ("__assert_fail", "__assert_perror_fail", "__stack_chk_fail", "__chk_fail", "__fortify_fail")
+
+
+def settled(harm: Harm, doing: Doing, judge: Judge) -> Harm:
+    """A refusal, seen in what surrounds the function: how much it matters there.
+
+    What ends the process anyway loses nothing but its last words. What a thread was refused the process may have been
+    refused at its start already, and have gone on without: so it is behind a filter that programs are started behind;
+    it is not in a program that installs the filter itself.
+    """
+    if doing.function in _ENDS and harm.effect == BREAKS:
+        return harm._replace(effect=DEGRADES)
+    in_thread = doing.function == "(thread)" or (doing.case is not None and harm.call in doing.case.elsewhere)
+    if harm.call.name not in _INHERITED or not in_thread or harm.outcome == "dead":
+        return harm
+    started = judge.asked(Seen("execve", ("*", "*", "*")))
+    start = doings(judge.system).get((LIBC, "(start)", ""))
+    if start is None or started is None or not lets_through(started):
+        return harm
+    refused = judge.harms(start)
+    if worst(refused) == BREAKS or not any(one.call.name == harm.call.name for one in refused):
+        return harm
+    return harm._replace(effect=DEGRADES, outcome="late")
 
 
 def lets_through(raw: int) -> bool:

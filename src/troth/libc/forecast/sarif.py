@@ -55,5 +55,9 @@ def _result(finding: Finding, artefact: str) -> dict[str, object]:
         "message": {"text": text},
         "locations": [{"physicalLocation": {"artifactLocation": {"uri": artefact}}}],
         "partialFingerprints": {"finding/v1": f"{finding.maker}/{function}/{finding.call}/{finding.effect}"},
-        "properties": {"evidence": list(finding.evidence), "calls": list(finding.calls)},
+        "properties": {
+            "evidence": list(finding.evidence),
+            "calls": list(finding.calls),
+            "everyUse": finding.every_use,
+        },
     }
