@@ -29,11 +29,10 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from matrix.roots import GLIBCS, Libc
-
 from bench.survival.experiment import Setup, Subject, glibc_alone
 from bench.survival.methods import ARCH, seen
 from tools import debroot
+from tools.libcs import Libc
 from troth.elf.reader import read
 from troth.errors import TrothError
 from troth.libc.forecast.compare import forecast
@@ -249,7 +248,6 @@ def main() -> None:
 
 __all__ = [
     "ANSWERS",
-    "GLIBCS",
     "MOVES",
     "PROGRAMS",
     "Case",

@@ -5,47 +5,18 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from tools import debroot
+from tools.libcs import GLIBCS, I386, MUSLS, Libc
 from troth.libc.identify import resolve
 
-
-class Libc(NamedTuple):
-    """One libc: its name and version, the suites that have it (the first usable one is taken), Debian's architecture."""
-
-    name: str
-    version: str
-    suites: tuple[str, ...]
-    arch: str = "amd64"
-
-    def __str__(self) -> str:
-        return f"{self.name}-{self.version}" + ("" if self.arch == "amd64" else f"-{self.arch}")
-
-
-# Oldest first. The next libc is one more line here.
-GLIBCS = (
-    Libc("glibc", "2.31", ("bullseye",)),
-    Libc("glibc", "2.36", ("bookworm",)),
-    Libc("glibc", "2.41", ("trixie",)),
-    Libc("glibc", "2.43", ("forky", "sid")),
-    Libc("glibc", "2.44", ("experimental",)),
-)
-
-# The index for i386 is out of step with the rest in some suites: any that is whole will do.
-I386 = Libc("glibc", "2.43", ("forky", "sid"), "i386")
-
-# Only the loader (which is the libc) comes from the suite; the programs are the host's builds.
-MUSLS = (
-    Libc("musl", "1.2.2", ("bullseye",)),
-    Libc("musl", "1.2.3", ("bookworm",)),
-    Libc("musl", "1.2.5", ("trixie",)),
-    Libc("musl", "1.2.6", ("forky", "sid")),
-)
+__all__ = ["GLIBCS", "I386", "MUSLS", "Libc", "root_of", "version_of", "word_size_of"]
 
 
 def root_of(libc: Libc, packages: Sequence[str]) -> Path:
     """Give the root of a libc with these packages and what they depend on.
+
+    Of musl only the loader, which is the libc, comes from the suite; the programs are the host's builds.
 
     Raises:
         FetchError: the mirror cannot give it now.
