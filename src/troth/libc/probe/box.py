@@ -19,6 +19,7 @@ from troth.errors import EnforcementError, RequestError
 from troth.kernel import namespaces, process
 
 CONTROL = 100  # the descriptor of the control socket; high, so that cases get those that programs get
+_MOST_DESCRIPTORS = 1 << 20  # of one process: fs.nr_open as it is shipped
 
 _LIBRARIES = ("lib", "lib32", "lib64", "libx32")
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -133,6 +134,8 @@ def _shut_in(box: Box, directory: Path, control: socket.socket) -> None:
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
     os.dup2(control.fileno(), CONTROL)
+    os.closerange(3, CONTROL)
+    os.closerange(CONTROL + 1, _MOST_DESCRIPTORS)  # what this process inherited itself
     os.chroot(directory)
     os.chdir("/")
     os.umask(0o022)

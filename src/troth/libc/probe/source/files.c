@@ -38,7 +38,8 @@ PROBE(openat64, "AT_FDCWD", file("f"), FD(L(openat64)(AT_FDCWD, "f", O_RDONLY)))
 PROBE(creat64, "", , FD(L(creat64)("f", 0640)))
 PROBE(__open_2, "O_RDONLY", file("f"), FD(N(int(const char *, int), __open_2)("f", O_RDONLY)))     /* fortified */
 #endif
-PROBE(closefrom, "", , DONE((N(void(int), closefrom)(60), 0)))
+PROBE(closefrom, "nothing open", , DONE((N(void(int), closefrom)(60), 0)))
+PROBE(closefrom, "one open", L(dup2)(file("f"), 70), DONE((N(void(int), closefrom)(60), 0)))
 PROBE(close_range, "", , NUMBER(N(int(unsigned, unsigned, int), close_range)(60, 70, 0)))
 PROBE(openat2, "", file("f"), ({
 	long how[3] = { O_RDONLY };
