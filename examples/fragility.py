@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent / "fragile"
+SOURCE = HERE / "fragile.c"
 TROTH = [sys.executable, "-m", "troth", "run"]
 
 # prot_exec is for dlopen(3): it loads code.
@@ -93,20 +94,20 @@ def rooted(name: str, root: Path) -> Libc:
         name,
         (
             *("gcc", f"--sysroot={root}", f"-B{libraries}/", f"-Wl,--dynamic-linker={glibc}"),
-            *(f"-Wl,-rpath={root}/lib/x86_64-linux-gnu:{libraries}", "-ldl"),
+            *(f"-Wl,-rpath={root}/lib/x86_64-linux-gnu:{libraries}", "-Wl,--as-needed", "-ldl", "-lpthread"),
         ),
     )
 
 
-def build(libc: Libc, place: Path, name: str) -> Path:
-    """Build the program for a C library; gives its path, which has this name.
+def build(libc: Libc, place: Path, name: str, source: Path = SOURCE) -> Path:
+    """Build the program, or another, for a C library; gives its path, which has this name.
 
     Raises:
         BuildError: the compiler says why not.
     """
     program = place / name
     compiler, *flags = libc.link
-    command = [compiler, "-O1", "-o", str(program), str(HERE / "fragile.c"), *flags]
+    command = [compiler, "-O1", "-o", str(program), str(source), *flags]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BuildError(f"{libc.name}: {(done.stderr.strip().splitlines() or ['?'])[-1]}")

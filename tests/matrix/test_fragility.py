@@ -41,14 +41,14 @@ LEAKS = {
 LIBCS = pytest.mark.parametrize("libc", [*roots.GLIBCS, *roots.MUSLS], ids=str)
 
 
-def built(libc: roots.Libc) -> Path:
-    """The program, linked to a libc and asking for the loader in its root."""
+def built(libc: roots.Libc, source: Path = fragility.SOURCE) -> Path:
+    """The program, or another, linked to a libc and asking for the loader in its root."""
     root = root_for(libc, () if libc.name == "musl" else packages_of(libc))
     needs(shutil.which("gcc"), "gcc is not installed")
     needs(libc.name != "musl" or shutil.which("musl-gcc"), "musl-gcc is not installed (package musl-tools)")
-    program = Path(directory(), f"fragile-{libc}")
+    program = Path(directory(), f"{source.stem}-{libc}")
     if not program.exists():
-        fragility.build(fragility.rooted(str(libc), root), program.parent, program.name)
+        fragility.build(fragility.rooted(str(libc), root), program.parent, program.name, source)
     loader = next(path for path in ("lib/ld-musl-x86_64.so.1", "lib64/ld-linux-x86-64.so.2") if (root / path).exists())
     assert os.fsencode(root.resolve() / loader) in program.read_bytes()
     return program

@@ -2,42 +2,31 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+import functools
 from typing import Any
 
 import pytest
+from history import REPLAYS, docker, filter_of, moved
 
-from troth import abi
-from troth.formats.oci import load_bytes
-from troth.libc.forecast.compare import Forecast, forecast
-from troth.libc.forecast.systems import System, parse
-from troth.libc.forecast.tables import version_key
-from troth.policy import Policy
-from troth.policy.build import build
-
-TOP = Path(__file__).resolve().parents[2]
-REPLAYS: list[dict[str, Any]] = json.loads((TOP / "tests/data/forecast/history.json").read_text("utf-8"))
-DOCKER = (TOP / "bench/survival/data/docker.json").read_bytes()  # of 2021; its README says whose
+from troth.libc.forecast.compare import Finding, Forecast
 
 
-def filter_of(replay: dict[str, Any]) -> Policy:
-    said = [(words, "allow") for words in replay.get("allow", [])] + list(replay.get("deny", {}).items())
-    rules = [
-        (words.partition("(")[0], words.partition("(")[2].removesuffix(")") or None, answer) for words, answer in said
-    ]
-    return build((replay.get("arch", "x86_64"),), rules, default=replay["default"])
+@functools.cache
+def said(name: str) -> Forecast:
+    """What is forecast of a replay, by its name."""
+    (replay,) = (one for one in REPLAYS if one["name"] == name)
+    return moved(filter_of(replay), replay["from"], replay["to"], replay.get("arch", "x86_64"))
 
 
-def moved(policy: Policy, old: str, new: str, arch: str = "x86_64") -> Forecast:
-    before = parse(old).filled(System("glibc-2.36", "7.2", arch))
-    return forecast(policy, policy, before, parse(new).filled(before))
+def of_the_change(found: Forecast, replay: dict[str, Any]) -> list[Finding]:
+    """The findings about what a replay is about."""
+    return [one for one in found.findings if one.function == replay["function"] and one.call.startswith(replay["call"])]
 
 
 @pytest.mark.parametrize("replay", REPLAYS, ids=lambda replay: replay["name"])
 def test_what_happened_would_have_been_said(replay: dict[str, Any]) -> None:
-    found = moved(filter_of(replay), replay["from"], replay["to"], replay.get("arch", "x86_64"))
-    some = [one for one in found.findings if one.function == replay["function"] and one.call.startswith(replay["call"])]
+    found = said(replay["name"])
+    some = of_the_change(found, replay)
     assert some, [(one.function, one.call, one.effect) for one in found.findings]
     assert {(one.effect, one.since) for one in some} == {(replay["effect"], replay["since"])}
     assert found.breaks or replay["effect"] == "falls-back"
@@ -50,9 +39,7 @@ def test_what_happened_would_have_been_said(replay: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("replay", [one for one in REPLAYS if "fix" in one], ids=lambda replay: replay["name"])
 def test_it_would_not_have_happened_to_the_mended_filter(replay: dict[str, Any]) -> None:
-    policy = filter_of(replay)
-    found = moved(policy, replay["from"], replay["to"], replay.get("arch", "x86_64"))
-    some = [one for one in found.findings if one.function == replay["function"] and one.call.startswith(replay["call"])]
+    some = of_the_change(said(replay["name"]), replay)
     mended = [(one.fix.amended, one.call) for one in some if one.fix and one.fix.amended]
     if not mended:
         assert replay.get("widens"), "what has no safe fix is said to have none"
@@ -65,23 +52,11 @@ def test_it_would_not_have_happened_to_the_mended_filter(replay: dict[str, Any])
 
 @pytest.mark.parametrize("replay", REPLAYS, ids=lambda replay: replay["name"])
 def test_it_is_not_said_of_the_release_before(replay: dict[str, Any]) -> None:
-    found = moved(filter_of(replay), replay["from"], replay["from"], replay.get("arch", "x86_64"))
-    assert found.findings == ()
-
-
-def docker(arch: str = "x86_64", *, linux: str = "") -> Policy:
-    """Docker's profile of early 2021, or as it was before it knew the calls that came after a kernel."""
-    profile = json.loads(DOCKER)
-    # Debian's has the remedy for clone3 of December 2021.
-    profile["syscalls"] = [entry for entry in profile["syscalls"] if "errnoRet" not in entry]
-    if linux:
-        since = {row[1]: row[2] for name in ("x86_64", "arm") for row in abi.table(name)}
-        for entry in profile["syscalls"]:
-            entry["names"] = [
-                name for name in entry["names"] if version_key(since.get(name, "1.0")) <= version_key(linux)
-            ]
-        profile["syscalls"] = [entry for entry in profile["syscalls"] if entry["names"]]
-    return load_bytes(json.dumps(profile).encode(), arches=(arch,), caps=("docker",))
+    head, _, last = replay["from"].rpartition(".")
+    found = moved(filter_of(replay), f"{head}.{int(last) - 1}", replay["from"], replay.get("arch", "x86_64"))
+    variants = {one.variant for one in of_the_change(said(replay["name"]), replay)}
+    # musl 1.1.24 asks for 64-bit time too, but only about what is after 2038
+    assert not variants & {one.variant for one in of_the_change(found, replay)}
 
 
 # An upgrade, Docker's profile of its day, and the calls that it breaks.
