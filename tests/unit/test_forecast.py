@@ -17,6 +17,7 @@ from troth.libc.forecast.sarif import document
 from troth.libc.forecast.systems import System, parse
 from troth.libc.probe import text
 from troth.libc.probe.facts import Case
+from troth.libc.reach.facts import reach_facts
 from troth.policy import Policy
 from troth.policy.build import build
 
@@ -127,6 +128,36 @@ def test_only_what_programs_import_is_judged() -> None:
     few = {one.function for one in moved(policy, "glibc-2.31", "glibc-2.36", imports={"pipe"}).findings}
     assert "pipe" in few
     assert "faccessat" not in few
+
+
+# A function of i386's glibc that has an old version, that version, and what the old one and the default one call.
+VERSIONS = [
+    ("chown", "GLIBC_2.0", "lchown32", "chown32"),
+    ("getrlimit", "GLIBC_2.0", "getrlimit", "ugetrlimit"),
+    ("getrlimit64", "GLIBC_2.1", "ugetrlimit", "prlimit64"),
+]
+
+
+@pytest.mark.parametrize(("function", "version", "old", "now"), VERSIONS)
+def test_who_imports_an_old_version_of_a_function_is_told_what_that_one_calls(
+    function: str, version: str, old: str, now: str
+) -> None:
+    nothing = build(("i386",), [("exit_group", None, "allow")], default="EPERM")
+    system = parse("glibc-2.43,linux-6.6,i386")
+    default = reach_facts("glibc-2.43", "i386").function(function).version
+
+    def calls(asked: str) -> set[str]:
+        found = forecast(nothing, nothing, None, system, imports={asked})
+        return {one.call.partition("(")[0] for one in found.findings if one.function == function}
+
+    assert calls(f"{function}@{version}") == {old}
+    assert calls(function) == calls(f"{function}@{default}") == {now}
+
+
+def test_a_function_that_only_old_programs_have_is_judged_too() -> None:
+    nothing = allowing("exit_group")
+    found = forecast(nothing, nothing, None, parse(EVERYTHING), imports={"llseek@GLIBC_2.2.5"})
+    assert of(found, "llseek").call.startswith("lseek")
 
 
 def test_a_thread_is_judged_where_a_program_starts_one() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from troth.bpf import assemble
 from troth.cli import call, dispatch
+from troth.elf.reader import read
 
 TOP = Path(__file__).resolve().parents[2]
 FILTER = """
@@ -120,3 +121,17 @@ def test_a_program_says_what_is_not_named(tmp_path: Path, capfd: pytest.CaptureF
     status, out, _ = run(capfd, "pipes.bpf", "--from", "glibc-2.36", "--to", "rust-1.40", "--program", str(program))
     assert out.startswith("pipes.bpf: glibc-2.36,rust-1.39.0,")
     assert status in (0, 1)
+
+
+def test_a_program_that_does_not_start_with_an_older_libc_is_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    newest = max(
+        (symbol.version for symbol in read("/bin/true").imports if symbol.version.startswith("GLIBC_2.")),
+        key=lambda version: [int(part) for part in version.removeprefix("GLIBC_").split(".")],
+    )
+    move = ("--from", "glibc-2.44", "--to", "glibc-2.15", "--program", "/bin/true")
+    _, _, err = run(capfd, "pipes.bpf", *move)
+    assert f"/bin/true asks for {newest}, which glibc-2.15 does not have: it does not start there" in err
+    _, _, err = run(capfd, "pipes.bpf", "--from", "glibc-2.15", "--to", "glibc-2.44", "--program", "/bin/true")
+    assert "asks for" not in err

@@ -97,6 +97,7 @@ def forecast_command(
         named = system("" if nothing else old, arch)
         before = _filled(named, after, said, arch)
         after = after.filled(before)
+    _warn_of_what_does_not_start(said, after)
     if not before.libc and not after.libc:
         raise RequestError("this machine does not say which C library it has", hint="name one with `--from`")
     foretold = []
@@ -172,6 +173,15 @@ def _told(programs: tuple[str, ...]) -> Told | None:
     for path in found.static:
         click.echo(f"note: {path} is linked statically: it keeps its C library, whatever is upgraded", err=True)
     return found
+
+
+def _warn_of_what_does_not_start(said: Told | None, after: System) -> None:
+    from troth.libc.forecast.imported import too_new
+
+    for path, versions in said.needs.items() if said else ():
+        if lacking := too_new(versions, after.libc):
+            words = f"{path} asks for {lacking}, which {after.libc} does not have: it does not start there"
+            click.echo(f"note: {words}, whatever the filter", err=True)
 
 
 def _filled(named: System, after: System, said: Told | None, arch: str | None) -> System:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from troth._value import Value
 from troth.abi import words
 from troth.libc.forecast import bypass, mend
+from troth.libc.forecast.imported import Imports
 from troth.libc.forecast.judge import BREAKS, FALLS_BACK, ORDER, Judge, settled, weight, worst
 from troth.libc.forecast.model import LIBC, Doing, Key, doings, recorded_words
 from troth.libc.forecast.model import doing as doing_of
@@ -21,7 +22,7 @@ from troth.libc.forecast.systems import between
 from troth.libc.forecast.values import as_call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from troth.bpf.program import Program
     from troth.libc.forecast.judge import Harm
@@ -36,14 +37,10 @@ BYPASS = "bypass"
 # Variants that only a setting brings about (glibc.malloc.hugetlb, glibc.elf.thp, glibc.mem.decorate_maps), or linking.
 SETTINGS = ("huge-pages", "decorated-maps", "static")
 
-# Moments that every program has; others need a function that leads there.
-ALWAYS = ("(start)", "(exit)", "(abort)", "(signal)", "(malloc)", "(resumed call)", "(user probe)", "(no vDSO)")
 _MOMENTS = tuple((name, "") for name in ("(start)", "(exit)"))
 # What a kernel, or a machine, may do although the old one never did.
 NO_VDSO: Key = ("linux", "(no vDSO)", "")
 MAY_BE = (NO_VDSO, ("linux", "(resumed call)", ""))
-_THREADS = ("pthread_create", "thrd_create")
-_LEADS_TO = {"(thread)": _THREADS}
 
 
 class Finding(Value):
@@ -127,8 +124,8 @@ def forecast(
     """Say what breaks under a filter when a system becomes another one.
 
     The two filters are the same one as it is installed on each system. Without an old system, everything that does not
-    work on the new one is a finding. With `imports`, names of functions, only those
-    and what every program does are judged. `big_endian` is the byte order of either system.
+    work on the new one is a finding. With `imports`, names of functions (or `name@VERSION`, as a program asks for it),
+    only those and what every program does are judged. `big_endian` is the byte order of either system.
     """
     after = Judge(new_filter, new, big_endian=big_endian[1])
     before = after if old is None else Judge(old_filter, old, big_endian=big_endian[0])
@@ -197,8 +194,7 @@ def _selected(
     old: System | None, new: System, imports: Iterable[str] | None
 ) -> tuple[dict[Key, Doing], dict[Key, Doing]]:
     """What is done on either system, as far as it is asked about."""
-    wanted = _wanted(imports)
-    was, now = ({key: doing for key, doing in doings(s).items() if wanted(key)} if s else {} for s in (old, new))
+    was, now = (dict(_asked_about(system, imports)) if system else {} for system in (old, new))
     for key in MAY_BE:
         was.pop(key, None)
         moves = old is None or (old.linux, old.arch) != (new.linux, new.arch) or (key == NO_VDSO and not new.vdso)
@@ -207,18 +203,14 @@ def _selected(
     return was, now
 
 
-def _wanted(imports: Iterable[str] | None) -> Callable[[Key], bool]:
+def _asked_about(system: System, imports: Iterable[str] | None) -> Iterator[tuple[Key, Doing]]:
     if imports is None:
-        return lambda key: True
-    known = frozenset(imports)
-
-    def wanted(key: Key) -> bool:
-        maker, function, _ = key
-        if maker != LIBC or function in ALWAYS or function in known:
-            return True
-        return any(name in known for name in _LEADS_TO.get(function, ()))
-
-    return wanted
+        yield from doings(system).items()
+        return
+    asked = Imports.of(imports)
+    for key, doing in doings(system).items():
+        if asked.wants(key):
+            yield key, asked.as_imported(doing, system.arch)
 
 
 def _is_new(harm: Harm, old_harms: Sequence[Harm]) -> bool:

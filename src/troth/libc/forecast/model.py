@@ -180,9 +180,13 @@ def _read(maker: str, version: str, arch: str) -> dict[Name, Doing]:
     was = build.partition("-")[2]
     later = _introduced_after(maker, version, (build, on))
     found: dict[Name, Doing] = {}
-    for name, reached in reach_facts(build, on).functions.items():
+    functions = reach_facts(build, on).functions
+    for key, reached in functions.items():
+        name = reached.name
         own = reached.calls["own"]
-        if "@" in name or not 0 < len(own) <= _THIN or set(reached.groups) - {"locks"} or name in later:
+        if key != name and name in functions:
+            continue  # an old version of it; of what only has old ones, programs that were linked long ago make use
+        if not 0 < len(own) <= _THIN or set(reached.groups) - {"locks"} or name in later:
             continue
         case = Case(name, "", "", tuple(Seen(call) for call in sorted(own)), ())
         calls, changes = moved(case, maker, (was, on), (version, arch))

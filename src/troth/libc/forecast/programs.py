@@ -21,13 +21,15 @@ _GO: Final = b"\xff Go buildinf:"
 
 
 class Told(NamedTuple):
-    """What some programs say: the names of the functions that they import, their architecture (empty if they differ).
+    """What some programs say: the functions that they import, their architecture (empty if they differ).
 
-    `musl` is the path of musl's loader where one asks for it, `runtimes` are runtimes with their versions, `static`
-    the programs that have their C library inside.
+    A function is named with the version of it that is asked for, if one is (`fstat@GLIBC_2.33`). `needs` has the
+    versions that each program asks its C library for, `musl` the path of musl's loader where one asks for that,
+    `runtimes` are runtimes with their versions, `static` the programs that have their C library inside.
     """
 
     imports: frozenset[str]
+    needs: dict[str, tuple[str, ...]]
     arch: str
     musl: str
     runtimes: tuple[tuple[str, str], ...]
@@ -42,13 +44,15 @@ def told(paths: Iterable[str]) -> Told:
         ParseError: one is not a linked ELF file.
     """
     imports: set[str] = set()
+    needs: dict[str, tuple[str, ...]] = {}
     arches: set[str] = set()
     runtimes: dict[str, str] = {}
     musl = ""
     static: list[str] = []
     for path in paths:
         elf = read(path)
-        imports |= {symbol.name for symbol in elf.imports}
+        imports |= {f"{symbol.name}@{symbol.version}" if symbol.version else symbol.name for symbol in elf.imports}
+        needs[path] = tuple({symbol.version: None for symbol in elf.imports if symbol.version.startswith("GLIBC_")})
         arches.add(elf.arch)
         if "ld-musl" in elf.interpreter:
             musl = elf.interpreter
@@ -56,7 +60,7 @@ def told(paths: Iterable[str]) -> Told:
             static.append(path)
         runtimes |= _runtimes(elf.image.data)
     arch = arches.pop() if len(arches) == 1 else ""
-    return Told(frozenset(imports), arch, musl, tuple(sorted(runtimes.items())), tuple(static))
+    return Told(frozenset(imports), needs, arch, musl, tuple(sorted(runtimes.items())), tuple(static))
 
 
 def _runtimes(data: bytes) -> dict[str, str]:
