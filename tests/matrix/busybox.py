@@ -22,7 +22,7 @@ from tools import debroot
 
 _SUITES: Final = ("trixie", "forky", "sid")
 _MORE: Final = (
-    "FEATURE_FANCY_SLEEP", "FEATURE_STAT_FORMAT", "FEATURE_VI_COLON", "HTTPD", "STAT", "VI", "WGET", "WHOAMI", "XARGS",
+    "FEATURE_FANCY_SLEEP", "FEATURE_STAT_FORMAT", "FEATURE_VI_COLON", "FLOAT_DURATION", "HTTPD", "STAT", "VI", "WGET", "WHOAMI", "XARGS",
 )  # fmt: skip
 _TRIPLET: Final = "x86_64-linux-musl"
 
@@ -104,7 +104,7 @@ APPLETS: Final = (
     _sh("xargs", "echo words | b xargs /work/busybox cat", _SHELL, "exec"),
     _sh("tar", "b tar -cf /tmp/a.tar words && b tar -tf /tmp/a.tar && b rm /tmp/a.tar",
         f"{_SHELL} wpath cpath getpw", "cpath", "/work:rx /usr:rx /tmp:rwc /etc:r"),
-    _sh("wget", "b httpd -f -p 127.0.0.1:8094 -h /work & for i in 1 2 3 4 5 6 7 8 9; do "
+    _sh("wget", "b httpd -f -p 127.0.0.1:8094 -h /work & for i in 1 2 3 4 5 6 7 8 9 10 11 12; do "
         "b wget -qO- http://127.0.0.1:8094/words 2>/dev/null && break; b sleep .3; done; kill $!",
         f"{_SHELL} inet dns", "inet", "/work:rx /usr:rx /etc:r /dev/null:rw"),
     Program("busybox vi", "", ("/work/busybox", "vi", "words"), "stdio rpath wpath cpath tty", "wpath", _WRITES,

@@ -119,6 +119,17 @@ def _of(package: str, command: str, promises: str, missing: str, veil: str = _RE
     return Program(argv[0], package, argv, promises, missing, veil)
 
 
+def _served(port: int, client: str) -> str:
+    """A command that fetches a file from a server, which says when it is ready."""
+    server = (
+        "import os, http.server as h\n"
+        f"s = h.ThreadingHTTPServer(('127.0.0.1', {port}), h.SimpleHTTPRequestHandler)\n"
+        "print(os.getpid(), flush=True); s.serve_forever()"
+    )
+    fetch = f"{client} http://127.0.0.1:{port}/words"
+    return f'python3 -Sc "{server}" 2>/dev/null | {{ read pid && {fetch}; kill $pid; }}'
+
+
 _GPG = "mkdir -m700 /tmp/g && export GNUPGHOME=/tmp/g && g() { gpg --batch -q --pinentry-mode loopback"
 
 PROGRAMS = (
@@ -215,9 +226,9 @@ PROGRAMS = (
     _of("lua5.4", "lua5.4 script.lua", "stdio rpath", "rpath"),
     _sh("cpio", "cpio coreutils", "echo words | cpio -o --quiet | wc -c", f"{_SHELL} getpw", "exec"),
     Program("busybox", "busybox-static", ("busybox", "sort", "words"), "stdio rpath", "rpath", _READS),
-    _sh("wget", "wget python3 coreutils", "python3 -S -m http.server 8099 --bind 127.0.0.1 >/dev/null 2>&1 & for i in 1 2 3 4 5 6 7 8 9; do wget -t1 -qO- http://127.0.0.1:8099/words && break; sleep .3; done; kill $!",
+    _sh("wget", "wget python3 coreutils", _served(8099, "wget -t1 -qO-"),
         f"{_SHELL} inet dns", "inet", f"{_READS} {_STARTS} /etc:r /dev/null:rw"),
-    _sh("curl", "curl python3 coreutils", "python3 -S -m http.server 8098 --bind 127.0.0.1 >/dev/null 2>&1 & for i in 1 2 3 4 5 6 7 8 9; do curl -s http://127.0.0.1:8098/words && break; sleep .3; done; kill $!",
+    _sh("curl", "curl python3 coreutils", _served(8098, "curl -s"),
         f"{_SHELL} inet dns", "inet", f"{_READS} {_STARTS} /etc:r /dev/null:rw"),
     # Names.
     _of("libc-bin", "getent hosts localhost", "stdio dns", "dns", "/etc:r"),
