@@ -108,6 +108,7 @@ PEERS = {
         Peer("py-landlock", _package("py-landlock", "py_landlock"), pypi="py-landlock"),
         Peer("sandlock", _package("sandlock", "sandlock"), pypi="sandlock"),
         Peer("nono-py", _package("nono-py", "nono_py"), pypi="nono-py"),
+        Peer("angr", _package("angr", "angr"), pypi="angr"),
     )
 }
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from troth.libc.identify import Found, resolve
 def here() -> Found:
     """What this machine has."""
     needs(_version(), "an interpreter that glibc runs")
+    needs(find_spec("msgspec"), "msgspec is not installed")
     return resolve("/")
 
 

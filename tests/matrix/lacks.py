@@ -75,7 +75,7 @@ LACKS: Final = (
     Lack(r"gcc -m32.*", "programs of 32 bits belong to x86_64", not_on("amd64")),
     Lack(r"a processor that can jump to 32-bit code and back", "QEMU's does not", lambda g, _: g.arch == "amd64"),
     # What is not installed in any guest, because the tests of programs under each libc have it.
-    Lack(r"(perl|node|go) is not installed", "not in the guest's root", always),
+    Lack(r"(perl|node|go|msgspec) is not installed", "not in the guest's root", always),
     # The user.
     Lack(r"root( with CAP_SYS_ADMIN)?", "the session of nobody", as_nobody),
     Lack(r"a mount namespace takes root and unshare\(1\)", "the session of nobody", as_nobody),
