@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import pkgutil
@@ -56,7 +57,8 @@ PROGRAMS = {
 if ROOT != "/":  # all of troth is loaded before the root changes: afterwards its files are out of reach
     for _module in pkgutil.walk_packages(troth.__path__, "troth."):
         if not _module.name.endswith("__main__"):
-            importlib.import_module(_module.name)
+            with contextlib.suppress(ModuleNotFoundError):  # what reads machine code; nothing that is run here does
+                importlib.import_module(_module.name)
 
 # What a program needs besides for the sake of its loader when it is confined from its start.
 LOADER = {"rpath", "prot_exec", "exec"}

@@ -37,7 +37,7 @@ from troth.kernel.process import set_dumpable
 _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWNET = 0x20000, 0x10000000, 0x40000000
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
 _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
-LIMIT_S = 60  # a program that hangs is ended, and its cell is red
+LIMIT_S = 300  # a program that hangs is ended, and its cell is red
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/usr/sbin",
     "HOME": "/work",

@@ -63,7 +63,7 @@ def test_somebody_who_is_not_root_sees_the_same(monkeypatch: pytest.MonkeyPatch)
 
     def look() -> str:
         process.set_dumpable(dumpable=True)  # as a process is that did not just change its user
-        return dump(probe(libc, functions=("access", "fork", "open", "setuid", "chown", "getifaddrs")))
+        return dump(probe(libc, functions=("access", "fork", "open", "setgroups", "chown", "getifaddrs")))
 
     with tempfile.TemporaryDirectory() as cache:
         Path(cache).chmod(0o777)

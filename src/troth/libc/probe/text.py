@@ -74,10 +74,11 @@ def _body(case: Case) -> Iterable[str]:
 
 def _refusals(case: Case) -> list[str]:
     """The refusals that are not as expected, those that are alike together, in the order of the calls."""
-    order = [*dict.fromkeys(call.name for call in case.calls), *map(str, case.calls)]
+    names = [*dict.fromkeys(call.name for call in case.calls), *map(str, case.calls)]
+    order = {name: at for at, name in enumerate(dict.fromkeys((*names, *(one.call for one in case.refusals))))}
     # call -> how it fared -> errnos
     per_call: dict[str, dict[tuple[str, str, tuple[Seen, ...]], list[str]]] = {}
-    for refusal in sorted(case.refusals, key=lambda one: (order.index(one.call), ERRNOS.index(one.errno))):
+    for refusal in sorted(case.refusals, key=lambda one: (order[one.call], ERRNOS.index(one.errno))):
         result = "" if refusal.outcome == "fails" and refusal.result == refusal.errno else refusal.result
         fared = per_call.setdefault(refusal.call, {}).setdefault((refusal.outcome, result, refusal.calls), [])
         fared.append(refusal.errno)
