@@ -6,8 +6,7 @@
     python bench/reach.py --write /           into bench/RESULTS.md
 
 Times are medians of a few runs of the processor time of one process, since the analysis uses one processor and reads
-nothing but the files. angr, where `python bench/peers.py` has installed it, builds its graph of the first libc's main
-file in the same go: what tools made of it begin with, before any call is identified.
+nothing but the files.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.peers import PEERS
 from troth.libc import identify
 from troth.libc.found import Found
 from troth.libc.reach.analyse import analyse, files_of
@@ -32,24 +30,8 @@ _RUNS = 3
 _SAID = """\
 Seconds of processor time to read from a libc's code which system calls each of its functions can make, with all its
 files, by either decoder; the places that enter the kernel, and those of which the call is not known; and milliseconds
-until what was read before is at hand again in a new process.
-"""
-_PEER = "angr"
-# In a process of its own: seconds of processor time, and the most memory in MiB.
-_MEASURED = """
-import resource, sys
-{work}
-used = resource.getrusage(resource.RUSAGE_SELF)
-print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
-"""
-_ANGR = """
-import logging; logging.disable(logging.CRITICAL)
-import angr
-angr.Project(sys.argv[1], auto_load_libs=False).analyses.CFGFast(normalize=True)
-"""
-_TROTH = """
-from troth.libc.reach.analyse import analyse, files_of
-analyse(files_of(sys.argv[1:]), "glibc")
+until what was read before is at hand again in a new process. No peer is beside it: angr from PyPI does not load with
+what pip installs for it (`bench/peers.py`); tools made of it take minutes, by their authors' word.
 """
 _LOOK_UP = (
     "import time; from troth.libc.identify import resolve; from troth.libc.reach.store import facts_of;"
@@ -88,30 +70,6 @@ def look_up(path: str) -> float:
     return median(times[1:])  # the first analyses
 
 
-def _alone(work: str, *files: str, path: str = "") -> str:
-    env = dict(os.environ, PYTHONPATH=path) if path else None
-    command = [sys.executable, "-c", _MEASURED.format(work=work), *files]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return done.stderr.strip().splitlines()[-1]
-    seconds, most = map(float, done.stdout.split()[-2:])
-    return f"{seconds:.1f} s, {most:.0f} MiB"
-
-
-def beside_peer(found: Found) -> str:
-    """What the peer takes for a libc's main file, and what troth takes for all of its files, in words."""
-    peer = PEERS[_PEER]
-    if why_not := peer.why_not:
-        return f"{_PEER}: {why_not}"
-    main = str(found.objects[0])
-    theirs = _alone(_ANGR, main, path=peer.find())
-    ours = _alone(_TROTH, *map(str, found.objects))
-    return (
-        f"Beside it, {_PEER} {peer.version}: its control-flow graph alone (`CFGFast`) of `{os.path.basename(main)}` of "
-        f"{found.name}, before any call is identified: {theirs}. Here, a whole process that reads all files: {ours}."
-    )
-
-
 def report(names: tuple[str, ...]) -> str:
     """The table, as Markdown."""
     some = [identify.resolve(name) for name in names] or [identify.resolve("/"), *identify.fetched()]
@@ -128,7 +86,7 @@ def report(names: tuple[str, ...]) -> str:
             f"| {found.name} {found.arch}{note} | {sites} | {opened} | {f'{fast:.2f}' if fast else '-'} "
             f"| {slow:.2f} | {kept * 1000:.0f} |"
         )
-    return "\n".join((*lines, "", beside_peer(some[0])))
+    return "\n".join(lines)
 
 
 def main() -> None:
