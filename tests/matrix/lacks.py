@@ -71,12 +71,15 @@ LACKS: Final = (
     # The machine.
     Lack(r"these are the doors of x86_64", "machine code", not_on("amd64")),
     Lack(r"machine code of x86_64", "machine code", not_on("amd64")),
+    Lack(r"the number of lseek is x86_64's|an x86_64 interpreter", "numbers of calls", not_on("amd64")),
     Lack(r"the compiler makes programs for another machine", "a fixture has programs of x86_64", not_on("amd64")),
     Lack(r"gcc -m32.*", "programs of 32 bits belong to x86_64", not_on("amd64")),
     Lack(r"a processor that can jump to 32-bit code and back", "QEMU's does not", lambda g, _: g.arch == "amd64"),
     # What is not installed in any guest, because the tests of programs under each libc have it.
     Lack(r"(perl|node|go|msgspec) is not installed", "not in the guest's root", always),
+    Lack(r"libseccomp's Python binding for .*", "the same", always),
     # The user.
+    Lack(r"loading without no_new_privs takes root", "the session of nobody", as_nobody),
     Lack(r"root( with CAP_SYS_ADMIN)?", "the session of nobody", as_nobody),
     Lack(r"a mount namespace takes root and unshare\(1\)", "the session of nobody", as_nobody),
 )
