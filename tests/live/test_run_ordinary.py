@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
 import pkgutil
@@ -57,8 +56,11 @@ PROGRAMS = {
 if ROOT != "/":  # all of troth is loaded before the root changes: afterwards its files are out of reach
     for _module in pkgutil.walk_packages(troth.__path__, "troth."):
         if not _module.name.endswith("__main__"):
-            with contextlib.suppress(ModuleNotFoundError):  # what reads machine code; nothing that is run here does
+            try:
                 importlib.import_module(_module.name)
+            except ModuleNotFoundError as error:  # of what reads machine code, which nothing that is run here does
+                if error.name not in ("capstone", "elftools", "iced_x86", "msgspec"):
+                    raise
 
 # What a program needs besides for the sake of its loader when it is confined from its start.
 LOADER = {"rpath", "prot_exec", "exec"}

@@ -63,7 +63,9 @@ def test_somebody_who_is_not_root_sees_the_same(monkeypatch: pytest.MonkeyPatch)
 
     def look() -> str:
         process.set_dumpable(dumpable=True)  # as a process is that did not just change its user
-        return dump(probe(libc, functions=("access", "fork", "open", "setgroups", "chown", "getifaddrs")))
+        found = probe(libc, functions=("access", "fork", "open", "setuid", "chown", "getifaddrs"))
+        alone = {name: case for name, case in found.cases.items() if name != ("setuid", "with threads")}
+        return dump(found.replace(cases=alone))  # whether that waits for a thread is for the two to make out
 
     with tempfile.TemporaryDirectory() as cache:
         Path(cache).chmod(0o777)
