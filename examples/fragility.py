@@ -90,6 +90,7 @@ def rooted(name: str, root: Path) -> Libc:
     if not glibc.exists():
         raise BuildError(f"{root}: neither {glibc.name} nor {musl.name} is in it")
     libraries = root / "usr/lib/x86_64-linux-gnu"
+    # Before glibc 2.34 threads and dlopen are in files of their own; who needs neither is not linked to them.
     return Libc(
         name,
         (

@@ -24,6 +24,9 @@ ALWAYS: Final = frozenset(
 )
 _LEADS_TO: Final = {"(thread)": ("pthread_create", "thrd_create")}
 
+_Calls = frozenset[str]  # names
+_NOTHING: Final[_Calls] = frozenset()
+
 
 class Imports(Value):
     """Functions by name, and the versions that are asked for, as the ELF file has them (`GLIBC_2.34`)."""
@@ -75,9 +78,6 @@ class Imports(Value):
         return doing._replace(calls=(*kept, *(Seen(name) for name in sorted(come))))
 
 
-_Calls = frozenset[str]
-
-
 @lru_cache(maxsize=256)
 def _differs(maker: str, version: str, arch: str, name: str, asked: frozenset[str]) -> tuple[_Calls, _Calls]:
     """What old versions of a function do not call, and what they call instead, in the nearest build.
@@ -98,9 +98,6 @@ def _differs(maker: str, version: str, arch: str, name: str, asked: frozenset[st
         own |= _names(old.calls["own"])
     known = _all_of(default) if default else _NOTHING
     return frozenset(known - reached), frozenset(own - known)
-
-
-_NOTHING: Final[_Calls] = frozenset()
 
 
 def _all_of(function: Reached) -> _Calls:
