@@ -121,6 +121,7 @@ class Fleet:
                 MACHINES[what.arch], kernel, [base, project], timeout=_TIMEOUT_ALL if chosen == "all" else _TIMEOUT
             )
         if kept := os.environ.get("TROTH_MATRIX_LOGS"):
+            Path(kept).mkdir(parents=True, exist_ok=True)
             Path(kept, f"{what.name}.log").write_text(told.console)
         return told
 
