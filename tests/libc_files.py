@@ -62,7 +62,9 @@ def docker_files(layers: Sequence[bytes]) -> dict[str, bytes]:
     """What `docker save` writes for an image of these layers."""
     names = [f"{number}/layer.tar" for number in range(len(layers))]
     manifest = [{"Config": "config.json", "RepoTags": ["made:latest"], "Layers": names}]
-    files = {"manifest.json": json.dumps(manifest).encode(), "config.json": b"{}"}
+    digests = [f"sha256:{hashlib.sha256(data).hexdigest()}" for data in layers]
+    config = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": digests}}
+    files = {"manifest.json": json.dumps(manifest).encode(), "config.json": json.dumps(config).encode()}
     return files | dict(zip(names, layers, strict=True))
 
 

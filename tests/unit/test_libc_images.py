@@ -79,6 +79,27 @@ def test_an_image_for_several_architectures_needs_one_to_be_named(tmp_path: Path
     assert caught.value.hint == "it has those for aarch64 x86_64"
 
 
+@pytest.mark.parametrize("with_platform", [True, False])
+def test_an_image_with_two_tags_is_one_and_of_two_images_the_tags_are_told(tmp_path: Path, with_platform: bool) -> None:
+    def tagged(files: dict[str, bytes], tag: str) -> dict[str, object]:
+        entry: dict[str, object] = json.loads(files["index.json"])["manifests"][0]
+        return entry | {"annotations": {"org.opencontainers.image.ref.name": tag}}
+
+    one, other = layout_files({"amd64": [BASE]}), layout_files({"amd64": [BASE, layer({LIBC: glibc("2.36")})]})
+    twice = {"manifests": [tagged(one, "1.0"), tagged(one, "latest")]}
+    image = saved(tmp_path / "one.tar", one | {"index.json": json.dumps(twice).encode()})
+    assert resolve(str(image)).name == "glibc-2.31"
+
+    entries = [tagged(one, "1.0"), tagged(other, "2.0")]
+    if not with_platform:
+        for entry in entries:
+            del entry["platform"]
+    image = saved(tmp_path / "two.tar", one | other | {"index.json": json.dumps({"manifests": entries}).encode()})
+    with pytest.raises(RequestError, match="has 2 images") as caught:
+        resolve(str(image))
+    assert caught.value.hint == "save one of 1.0 2.0"
+
+
 def test_an_index_within_an_index_is_followed_and_not_for_ever(tmp_path: Path) -> None:
     files = layout_files({"amd64": [BASE]})
     inner = files["index.json"]
@@ -216,7 +237,7 @@ def test_a_library_goes_where_its_links_lead_and_not_through_them(tmp_path: Path
         (docker_files([]), "has an image without layers"),
         (layout_files({"amd64": []}), "has an image without layers"),
         (layout_files({}), "has no images"),
-        ({"manifest.json": b"[]"}, "has 0 images"),
+        ({"manifest.json": b"[]"}, "has no images"),
         ({"manifest.json": b"[{}, {}]"}, "has 2 images"),
         ({"manifest.json": b'[{"Layers": null}]'}, "has an image without layers"),
         (

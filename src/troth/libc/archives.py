@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import stat
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Final, TypeVar
 
 import msgspec
@@ -41,12 +42,20 @@ T = TypeVar("T")
 class _Platform(msgspec.Struct):
     architecture: str = ""
     os: str = ""
+    variant: str = ""  # of arm, whose images for different ones stand side by side; the first is taken
 
 
 class _Descriptor(msgspec.Struct):
     digest: str
     mediaType: str = ""  # noqa: N815  # the document's name
     platform: _Platform | None = None
+    annotations: dict[str, str] | None = None
+
+    @property
+    def tag(self) -> str:
+        """What the image is called, if anything: as containerd writes it, or as OCI's specification does."""
+        said = self.annotations or {}
+        return said.get("io.containerd.image.name") or said.get("org.opencontainers.image.ref.name", "")
 
 
 class _Index(msgspec.Struct):
@@ -82,6 +91,8 @@ def open_image(path: str, arch: str, keep: Callable[[str], bool]) -> Iterator[La
         if store.has("oci-layout") and store.has("index.json"):
             layers = _of_layout(store, arch)
         elif store.has("manifest.json"):
+            if store.has("version"):  # Docker's older file of that name is one for each layer, below a directory
+                raise ParseError(path, "is of skopeo's own form, `dir:`", hint="copy it to `oci:` or `docker-archive:`")
             layers = _of_docker(store)
         else:
             yield None
@@ -94,10 +105,7 @@ def open_image(path: str, arch: str, keep: Callable[[str], bool]) -> Iterator[La
 def _of_docker(store: Store) -> list[Layer]:
     images = _document(store, "manifest.json", list[_Saved])
     if len(images) != 1:
-        tags = " ".join(tag for image in images[:8] for tag in image.RepoTags or ())
-        raise RequestError(
-            f"{store.where}: has {len(images)} images", hint=f"save one of {tags}" if tags else "save one"
-        )
+        raise _too_many(store, len(images), (tag for image in images for tag in image.RepoTags or ()))
     names = images[0].Layers or []
     for name in names:
         if not store.has(name):
@@ -123,18 +131,28 @@ def _chosen(store: Store, manifests: list[_Descriptor], arch: str) -> _Descripto
     images = [one for one in manifests if one.platform is None or one.platform.os in ("linux", "")]
     arches = {_ARCHES.get(one.platform.architecture, ""): one for one in reversed(images) if one.platform}
     arches.pop("", None)
-    if arch in arches:
-        return arches[arch]
-    if arch and arches:
+    if arch and arches and arch not in arches:
         raise RequestError(
             f"{store.where}: has no image for {arch}", hint=f"it has those for {' '.join(sorted(arches))}"
         )
-    if len(arches) > 1:
+    if not arch and len(arches) > 1:
         names = " ".join(sorted(arches))
         raise RequestError(f"{store.where}: has images for {len(arches)} architectures", hint=f"choose one: {names}")
-    if len(images) != 1:
-        raise RequestError(f"{store.where}: has {len(images) or 'no'} images", hint="save one")
+    if arches:
+        (first,) = [arches[arch]] if arch else arches.values()
+        images = [one for one in images if one.platform == first.platform]
+    different = {one.digest: one for one in images}  # an image with two tags is listed twice
+    if len(different) != 1:
+        raise _too_many(store, len(different), (one.tag for one in images if one.tag))
     return images[0]
+
+
+def _too_many(store: Store, number: int, tags: Iterable[str]) -> RequestError:
+    """What is said of several images, or none; of their tags the first eight."""
+    some = " ".join(itertools.islice(tags, 8))
+    return RequestError(
+        f"{store.where}: has {number or 'no'} images", hint=f"save one of {some}" if some else "save one"
+    )
 
 
 def _blob(store: Store, digest: str) -> str:
