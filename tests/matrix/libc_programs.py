@@ -297,7 +297,12 @@ class Also(NamedTuple):
 _LOADS_NSS = Also("rpath prot_exec", "/usr:r", "prot_exec")
 
 ALSO = {
-    "glibc-2.31": {"tar": Also("prot_exec", "/usr:r"), "getent": _LOADS_NSS, "getent passwd": _LOADS_NSS},
+    "glibc-2.31": {
+        "tar": Also("prot_exec", "/usr:r"),
+        "nginx": Also("prot_exec", "/usr:r"),  # as root it looks its user up
+        "getent": _LOADS_NSS,
+        "getent passwd": _LOADS_NSS,
+    },
     "glibc-2.43-i386": {
         # i386's glibc has one call for all of its sockets, with the arguments behind a pointer where no filter can look: who
         # makes sockets there holds every promise that one of them could ask for (the row `socketcall` of the promise table).
