@@ -2,7 +2,7 @@
 
 The probe runs the functions, the reach facts are read from the code; neither knows of the other. A call that was seen
 and is not within reach is a *miss*: a fault of one of them, or a call that no code of the function makes. `EXPLAINED`
-has the latter, and what is known of the former.
+has the latter.
 """
 
 from __future__ import annotations
@@ -23,50 +23,40 @@ _THREAD_START: Final = "thread-start"  # the group of functions that can start a
 
 
 class Explained(NamedTuple):
-    """Misses that are understood: patterns of builds and of functions, calls, and why.
-
-    `fault` says whose fault it is, `reach` or `probe`; empty when no code of the function makes the call.
-    """
+    """Misses that are understood: patterns of builds and of functions, calls, and why."""
 
     builds: str
     functions: str
     calls: frozenset[str]
-    fault: str
     why: str
 
 
-def _row(builds: str, functions: str, calls: str, fault: str, why: str) -> Explained:
-    return Explained(builds, functions, frozenset(calls.split()), fault, why)
+def _row(builds: str, functions: str, calls: str, why: str) -> Explained:
+    return Explained(builds, functions, frozenset(calls.split()), why)
 
 
-# builds; functions; calls; whose fault; why
+# What no code of the function makes: builds; functions; calls; why.
 EXPLAINED: Final = (
-    # No code of the function makes these.
-    _row("*", "*", "rt_sigreturn sigreturn", "",
+    _row("*", "*", "rt_sigreturn sigreturn",
          "the kernel returns to it from a handler; no function calls it"),
-    _row("*", "syscall", "getpid", "",
+    _row("*", "syscall", "getpid",
          "the number is the caller's"),
-    _row("*", "kill killpg tgkill raise sigqueue pause select sigsuspend sleep", "rt_sigaction", "",
+    _row("*", "kill killpg tgkill raise sigqueue pause select sigsuspend sleep", "rt_sigaction",
          "a refused rt_sigreturn returns into whatever function follows it in memory"),
-    _row("glibc-*", "dlmopen", "getrandom prlimit64 ugetrlimit set_robust_list set_tid_address", "",
+    _row("glibc-*", "dlmopen", "getrandom prlimit64 ugetrlimit set_robust_list set_tid_address",
          "a second copy of libc starts in the new namespace"),
-    _row("glibc-2.31", "getaddrinfo getnameinfo gethostby*", "recvfrom sendmmsg setsockopt", "",
+    _row("glibc-2.31", "getaddrinfo getnameinfo gethostby*", "recvfrom sendmmsg setsockopt",
          "libnss_dns asks a name server, by libresolv; libc loads them when the configuration of names says so"),
-    # The code makes these, and reach does not find them.
-    _row("glibc-2.43", "mq_notify timer_create", "socketcall clone clone3 rseq set_robust_list rt_sigtimedwait",
-         "reach",
-         "on i386 the base of addresses, kept at esp and read again below pushed arguments, is not followed"),
 )  # fmt: skip
 
 
 class Miss(NamedTuple):
-    """A call that was seen and is not within reach; `why` is empty when nobody knows, `fault` as for `Explained`."""
+    """A call that was seen and is not within reach; `why` is empty when nobody knows."""
 
     function: str
     variant: str
     call: str
     why: str
-    fault: str
 
 
 class Checked(NamedTuple):
@@ -81,7 +71,7 @@ class Checked(NamedTuple):
     @property
     def recall(self) -> float:
         """The share of what was seen that is within reach; what no function calls is not held against either."""
-        return 1.0 - sum(bool(miss.fault) or not miss.why for miss in self.misses) / max(self.pairs, 1)
+        return 1.0 - sum(not miss.why for miss in self.misses) / max(self.pairs, 1)
 
 
 def crosscheck(probed: ProbeFacts, reached: ReachFacts) -> Checked:
@@ -105,8 +95,7 @@ def crosscheck(probed: ProbeFacts, reached: ReachFacts) -> Checked:
             pairs += 1
             if call not in within:
                 row = next((row for row in EXPLAINED if explains(row, probed.build, case.function, call)), None)
-                why, fault = (row.why, row.fault) if row else ("", "")
-                misses.append(Miss(case.function, case.variant, call, why, fault))
+                misses.append(Miss(case.function, case.variant, call, row.why if row else ""))
     return Checked(probed.build, probed.arch, pairs, tuple(misses), tuple(unknown))
 
 

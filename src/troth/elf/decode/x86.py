@@ -43,8 +43,10 @@ from troth.elf.decode.steps import (
     SUB,
     XOR,
 )
+from troth.elf.decode.x86_base import IMMEDIATES, SETS, STACK, move_base, named, pads, pushed
 from troth.elf.decode.x86_lanes import MOVES, lanes, lost_lanes
 from troth.elf.decode.x86_registers import REGISTERS
+from troth.elf.decode.x86_stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Set
@@ -66,15 +68,11 @@ _LANE_MOVES: Final[dict[int, str]] = {getattr(Mnemonic, name.upper()): name for 
 _SP: Final = 4
 _BP: Final = 5
 _NO_REGISTER: Final = Register.NONE
-_IMMEDIATES: Final = frozenset(
-    getattr(OpKind, name) for name in vars(OpKind) if name.startswith("IMMEDIATE") and not name.endswith("2ND")
-)
 _MATH: Final = {
     Mnemonic.ADD: ADD, Mnemonic.SUB: SUB, Mnemonic.AND: AND, Mnemonic.OR: OR, Mnemonic.XOR: XOR,
     Mnemonic.SHL: SHL, Mnemonic.SHR: SHR,
 }  # fmt: skip
 _MOVES: Final = frozenset((Mnemonic.MOV, Mnemonic.MOVZX, Mnemonic.MOVSXD, Mnemonic.MOVSX))
-_SETS: Final = frozenset((Mnemonic.MOV, Mnemonic.LEA, Mnemonic.XOR, Mnemonic.MOVZX))  # those that often set a register
 _PICKS: Final = frozenset(getattr(Mnemonic, name) for name in vars(Mnemonic) if name.startswith("CMOV"))
 _NOTHING: Final = frozenset(
     (
@@ -144,7 +142,7 @@ class Reader:
         near = OpKind.NEAR_BRANCH32
         bases: set[int] = set()
         ever: set[int] = set()  # those of the function so far
-        kept: set[tuple[int, int]] = set()  # places on the stack, by register and offset, that have the base
+        stack = Stack[int]()
         called = 0  # what the last call pushed
         for ins in decoder:
             flow = ins.flow_control
@@ -152,10 +150,12 @@ class Reader:
             if ins.ip in starts:
                 bases = set()
                 ever = set()
-                kept = set()
+                stack = Stack()
             if not flow:
-                if (bases or kept) and mnemonic in _SETS:
-                    self._move_base(ins, bases, kept)
+                if mnemonic in STACK:
+                    stack.pushed += pushed(ins)
+                elif (bases or stack.kept) and mnemonic in SETS:
+                    move_base(ins, bases, stack)
                 if self._makes_base(ins, called, got):
                     bases.add(ins.op0_register)
                     ever.add(ins.op0_register)
@@ -163,9 +163,11 @@ class Reader:
                     add((ins.ip, ins.next_ip, MARK_START, 0))
                 elif mnemonic == Mnemonic.HLT:
                     add((ins.ip, ins.next_ip, MARK_STOP, 0))
-                elif to := self._named_32(ins, bases, got):
+                elif mnemonic == Mnemonic.LEA and pads(ins):
+                    pass
+                elif to := named(ins, bases, got):
                     add((ins.ip, ins.next_ip, MARK_NAME if mnemonic == Mnemonic.LEA else MARK_READ, to))
-                    if mnemonic in _SETS and ins.op0_kind == OpKind.REGISTER and ins.op0_register != Register.EBX:
+                    if mnemonic in SETS and ins.op0_kind == OpKind.REGISTER and ins.op0_register != Register.EBX:
                         bases.discard(ins.op0_register)
                 continue
             kind, to = _flow(ins, flow, near)
@@ -173,13 +175,14 @@ class Reader:
                 called = ins.next_ip
             elif kind in (MARK_JUMP, MARK_RETURN):
                 bases |= ever  # what follows is come to by another way
+                stack.settle()
             elif kind in (MARK_CALL_SLOT, MARK_JUMP_SLOT):
                 if _is_gate(ins):
                     kind = MARK_ENTER
                 elif kind == MARK_JUMP_SLOT and ins.memory_base == Register.EBX and ins.memory_displ_size == 4:
                     to = (got + ins.memory_displacement) & 0xFFFFFFFF  # a stub: who calls one has the base in ebx
                 else:
-                    to = self._named_32(ins, bases, got)
+                    to = named(ins, bases, got)
             if kind >= 0:
                 add((ins.ip, ins.next_ip, kind, to))
         return marks
@@ -188,36 +191,9 @@ class Reader:
         """Whether an instruction adds to what the last call pushed what makes it the table's address."""
         if self._bits != 32 or not got or ins.mnemonic != Mnemonic.ADD:
             return False
-        if ins.op0_kind != OpKind.REGISTER or ins.op1_kind not in _IMMEDIATES:
+        if ins.op0_kind != OpKind.REGISTER or ins.op1_kind not in IMMEDIATES:
             return False
         return bool((called + ins.immediate(1)) & 0xFFFFFFFF == got)
-
-    @staticmethod
-    def _move_base(ins: Instruction, bases: set[int], kept: set[tuple[int, int]]) -> None:
-        """Note where a move puts the base, and which register does not have it any more.
-
-        In ebx it stays to the end: what saves and restores that is for the caller.
-        """
-        place = (ins.memory_base, ins.memory_displacement)
-        moves = ins.mnemonic == Mnemonic.MOV
-        if moves and ins.op1_kind == OpKind.REGISTER and ins.op1_register in bases:
-            if ins.op0_kind == OpKind.REGISTER:
-                bases.add(ins.op0_register)
-            elif place[0] in (Register.EBP, Register.ESP) and ins.memory_index == _NO_REGISTER:
-                kept.add(place)
-        elif moves and ins.op1_kind == OpKind.MEMORY and place in kept and ins.memory_index == _NO_REGISTER:
-            bases.add(ins.op0_register)
-        elif ins.op0_kind == OpKind.REGISTER and ins.op0_register != Register.EBX and ins.memory_base not in bases:
-            bases.discard(ins.op0_register)
-
-    @staticmethod
-    def _named_32(ins: Instruction, bases: set[int], got: int) -> int:
-        base = ins.memory_base
-        if base in bases and base != _NO_REGISTER:
-            return int((got + ins.memory_displacement) & 0xFFFFFFFF)
-        if base == _NO_REGISTER and ins.memory_segment == Register.DS and ins.memory_displacement:
-            return int(ins.memory_displacement)  # an absolute address: an index may be added
-        return 0
 
     def steps(self, code: bytes, address: int) -> list[Step]:
         """Give the steps of a block, without those that do nothing."""
@@ -286,7 +262,7 @@ class Reader:
                 if register == _SP:  # as it was before
                     return [(COPY, SCRATCH, _SP, self._bits), down, (STORE, _SP, 0, SCRATCH, self._bits)]
                 return [down, (STORE, _SP, 0, register, self._bits)]
-            if ins.op0_kind in _IMMEDIATES:
+            if ins.op0_kind in IMMEDIATES:
                 return [down, (KEEP, _SP, 0, ins.immediate(0) & ((1 << self._bits) - 1), self._bits)]
             return [*self._fetch(SCRATCH, ins), down, (STORE, _SP, 0, SCRATCH, self._bits)]
         if mnemonic == Mnemonic.POP:
@@ -320,9 +296,9 @@ class Reader:
             if ins.op0_register not in _BY_REGISTER:
                 return []
             register, bits = _BY_REGISTER[ins.op0_register]
-            if source in _IMMEDIATES and bits >= 32:
+            if source in IMMEDIATES and bits >= 32:
                 return [(SET, register, ins.immediate(1) & ((1 << bits) - 1))]
-            if source in _IMMEDIATES and bits == 8:
+            if source in IMMEDIATES and bits == 8:
                 return [(LOW, register, ins.immediate(1) & 0xFF)]
             if source == OpKind.REGISTER and bits >= 32 and ins.op1_register in _BY_REGISTER:
                 origin, width = _BY_REGISTER[ins.op1_register]
@@ -335,7 +311,7 @@ class Reader:
             where = self._place(ins)
             if where is None:
                 return []
-            if source in _IMMEDIATES:
+            if source in IMMEDIATES:
                 return [(KEEP, *where, ins.immediate(1) & ((1 << self._bits) - 1), self._bits)]
             if source == OpKind.REGISTER and ins.op1_register in _BY_REGISTER:
                 origin, bits = _BY_REGISTER[ins.op1_register]
@@ -373,7 +349,7 @@ class Reader:
             return (SET, register, 0)
         if bits < 32:
             return (LOSE, register)
-        if kind in _IMMEDIATES:
+        if kind in IMMEDIATES:
             return (MATH, register, how, register, -1, ins.immediate(1) & ((1 << bits) - 1), bits)
         if kind == OpKind.REGISTER and ins.op1_register in _BY_REGISTER and _BY_REGISTER[ins.op1_register][1] == bits:
             return (MATH, register, how, register, _BY_REGISTER[ins.op1_register][0], 0, bits)
@@ -436,6 +412,6 @@ def _compared(ins: Instruction) -> tuple[int, int] | None:
         return None
     if ins.mnemonic == Mnemonic.TEST and ins.op1_kind == OpKind.REGISTER and ins.op0_register == ins.op1_register:
         return register, 0
-    if ins.mnemonic == Mnemonic.CMP and ins.op1_kind in _IMMEDIATES:
+    if ins.mnemonic == Mnemonic.CMP and ins.op1_kind in IMMEDIATES:
         return register, ins.immediate(1) & ((1 << bits) - 1)
     return (register, 0) if ins.mnemonic in _ZERO_OF_RESULT else None

@@ -48,6 +48,7 @@ from troth.elf.decode.steps import (
 )
 from troth.elf.decode.x86_lanes import MOVES, lanes, lost_lanes
 from troth.elf.decode.x86_registers import REGISTERS
+from troth.elf.decode.x86_stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Set
@@ -70,10 +71,12 @@ _IMPLICIT: Final = {
     "scasd": (1, 7), "scasq": (1, 7), "cmpsb": (1, 6, 7), "lahf": (0,), "xbegin": (0,), "rdpkru": (0, 2),
 }  # fmt: skip
 _SETS: Final = frozenset(("mov", "lea", "xor", "movzx"))  # those that often set a register
+_STACK: Final = frozenset(("push", "pop", "sub", "add"))  # those that move the stack pointer
 _BOTH: Final = frozenset(("xchg", "xadd"))
 _PREFIXES: Final = frozenset(("lock", "rep", "repe", "repne", "bnd", "notrack", "data16", "xacquire", "xrelease"))
 _MEMORY: Final = re.compile(r"(?:(\w\w):)?\[([^\]]*)\]")
 _LAST: Final = re.compile(r"[+-] (?:0x[0-9a-f]+|[0-9]+)$")
+_PADS: Final = re.compile(r"(\w+), (?:\w\w:)?\[\1\]$")  # does nothing: assemblers fill the place between blocks so
 _PLACE: Final = re.compile(r"(\w+)(?: ([+-]) (\w+))?$")
 
 
@@ -95,7 +98,7 @@ class Reader:
         marks: list[Mark] = []
         bases: set[str] = set()
         ever: set[str] = set()  # those of the function so far
-        kept: set[str] = set()  # places on the stack that have the base
+        stack = Stack[str]()
         called = 0
         for at, size, full, text in self._capstone.disasm_lite(code, address):
             name = _plain_name(full)
@@ -103,9 +106,11 @@ class Reader:
             if at in starts:
                 bases = set()
                 ever = set()
-                kept = set()
-            if (bases or kept) and name in _SETS:
-                _move_base(name, text, bases, kept)
+                stack = Stack()
+            if name in _STACK:
+                stack.pushed += _pushed(name, text)
+            elif (bases or stack.kept) and name in _SETS:
+                _move_base(name, text, bases, stack)
             kind = _flow(name, text)
             if kind is not None:
                 to = 0
@@ -119,9 +124,12 @@ class Reader:
                     called = end
                 elif kind in (MARK_JUMP, MARK_RETURN):
                     bases |= ever  # what follows is come to by another way
+                    stack.settle()
                 marks.append((at, end, kind, to))
             elif name in ("endbr64", "endbr32"):
                 marks.append((at, end, MARK_START, 0))
+            elif name == "lea" and _PADS.match(text):
+                pass
             elif "[" in text:
                 to = self._named(text, end, bases)
                 if to:
@@ -285,17 +293,34 @@ class Reader:
         return [(STORE, *place, source if width >= 32 else -1, width or self._bits)]
 
 
-def _move_base(name: str, text: str, bases: set[str], kept: set[str]) -> None:
+def _pushed(name: str, text: str) -> int:
+    """How far down an instruction of i386 moves the stack pointer."""
+    if name in ("push", "pop"):
+        return 4 if name == "push" else -4
+    first, _, second = text.partition(", ")
+    if first != "esp" or not _is_number(second):
+        return 0
+    by = int(second, 16)
+    by -= (by & 0x80000000) << 1
+    return by if name == "sub" else -by
+
+
+def _move_base(name: str, text: str, bases: set[str], stack: Stack[str]) -> None:
     """Note where a move puts the base, and which register does not have it any more; in ebx it stays to the end."""
     first, _, second = text.partition(", ")
     moves = name == "mov"
     used = _MEMORY.search(text)
+    found = _PLACE.match(used[2]) if used else None
+    place = None
+    if found and found[1] in ("ebp", "esp"):
+        offset = int(found[3] or "0", 16)
+        place = stack.place(found[1], found[1] == "esp", -offset if found[2] == "-" else offset)
     if moves and second in bases:
         if first in REGISTERS:
             bases.add(first)
-        elif used and used[2].startswith(("ebp", "esp")):
-            kept.add(first)
-    elif moves and second in kept:
+        elif place:
+            stack.keep(place)
+    elif moves and "[" in second and place in stack.kept:
         bases.add(first)
     elif first in bases and first != "ebx" and (used is None or used[2].partition(" ")[0] not in bases):
         bases.discard(first)
