@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from matrix import inside, roots, test_libcs
-from matrix.libc_programs import PROGRAMS
+from matrix.libc_programs import PROGRAMS, packages_of
 
 import troth
 from bench.run import RESULTS, with_section
@@ -27,7 +27,7 @@ HEADING = "Programs under each libc"
 
 def results(libc: roots.Libc) -> dict[str, str]:
     """What came of each program under one libc: `yes`, or what failed."""
-    root = roots.root_of(libc, test_libcs.packages_of(libc))
+    root = roots.root_of(libc, packages_of(libc))
     without = test_libcs.cells_of(libc, missing=True, early=False, nobody=True)
     answers = dict.fromkeys((cell.name for cell in without), "yes")
     answers |= dict.fromkeys(test_libcs.red_cells(without, root), "works without")

@@ -27,7 +27,7 @@ from typing import NamedTuple, TypeVar
 
 from children import in_child
 from matrix import inside, roots, test_libcs
-from matrix.libc_programs import FILES
+from matrix.libc_programs import FILES, packages_of
 from matrix.roots import Libc
 from matrix.test_libcs import Cell
 
@@ -80,7 +80,7 @@ def glibc(libcs: Sequence[Libc] = roots.GLIBCS, names: Iterable[str] | None = No
     late, early = (
         _named(test_libcs.cells_of(libcs[0], missing=False, early=how, nobody=True), names) for how in (False, True)
     )
-    places = {libc: roots.root_of(libc, test_libcs.packages_of(libc)) for libc in libcs}
+    places = {libc: roots.root_of(libc, packages_of(libc)) for libc in libcs}
     return Setup("glibc", places, late, early, FILES)
 
 

@@ -7,6 +7,7 @@ import json
 from typing import NamedTuple
 
 from matrix.inside import Request
+from matrix.roots import Libc
 
 
 class Program(NamedTuple):
@@ -322,3 +323,9 @@ _NOTHING = Also("")
 def also(program: Program, libc: str) -> Also:
     """What a program needs under one libc beyond its record."""
     return ALSO.get(libc, {}).get(program.name, _NOTHING)
+
+
+def packages_of(libc: Libc) -> tuple[str, ...]:
+    """The packages of the programs that a libc runs."""
+    chosen = (program for program in PROGRAMS if libc.arch == "amd64" or program.name in ON_I386)
+    return tuple(sorted({package for program in chosen for package in program.packages.split()}))

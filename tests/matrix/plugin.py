@@ -1,9 +1,10 @@
-"""Guests boot while all other tests run, and those that ask them come last."""
+"""Guests boot, and roots are made, while other tests run; those that need roots come late, those that ask guests last."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from matrix.machines import MACHINES
 if TYPE_CHECKING:
     from matrix.background import Boots
 
+_AHEAD: pytest.StashKey[subprocess.Popen[bytes]] = pytest.StashKey()
 _BOOTS: pytest.StashKey[Boots] = pytest.StashKey()
 
 
@@ -24,14 +26,21 @@ def _guest_of(item: pytest.Item) -> Guest | None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name == "test_kernels.py")
+    items.sort(key=lambda item: (item.path.parent.name == "matrix", item.path.name == "test_kernels.py"))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
+    if session.config.option.collectonly:
+        return
+    # What these import is imported here: in a guest, which has this plugin too, there are no tools.
+    if any(item.path.name == "test_libcs.py" for item in session.items) and shutil.which("apt-get"):
+        from matrix import ahead
+
+        session.config.stash[_AHEAD] = ahead.start()
     wanted = {guest for guest in map(_guest_of, session.items) if guest and shutil.which(MACHINES[guest.arch].qemu[0])}
-    if wanted and not session.config.option.collectonly:
-        from matrix.background import Boots  # here: in a guest, which has this plugin too, there are no tools
+    if wanted:
+        from matrix.background import Boots
 
         # Those that take longest first, else in the order of the table.
         guests = sorted((g for g in GUESTS.values() if g in wanted), key=lambda guest: -MACHINES[guest.arch].slow)
@@ -40,6 +49,9 @@ def pytest_runtestloop(session: pytest.Session) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    if ahead := config.stash.get(_AHEAD, None):
+        ahead.terminate()
+        ahead.wait()
     if boots := config.stash.get(_BOOTS, None):
         boots.end()
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from conftest import needs
 from matrix import roots
-from matrix.test_libcs import packages_of, root_for
+from matrix.libc_programs import packages_of
+from matrix.test_libcs import root_for
 from programs import directory, script, troth_run
 
 from examples import fragility

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 import pytest
 from conftest import needs
 from matrix import roots
-from matrix.test_libcs import Cell, cells_of, packages_of, red_cells, root_for
+from matrix.libc_programs import packages_of
+from matrix.test_libcs import Cell, cells_of, red_cells, root_for
 
 from troth.abi.since import VALUES
 from troth.kernel.probe import probe

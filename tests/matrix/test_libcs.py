@@ -25,7 +25,7 @@ from typing import NamedTuple
 import pytest
 from conftest import needs
 from matrix import busybox, inside, musl_programs, roots
-from matrix.libc_programs import FILES, ON_I386, PACKAGES, PROGRAMS, Program, also
+from matrix.libc_programs import FILES, ON_I386, PACKAGES, PROGRAMS, Program, also, packages_of
 
 from tools.debroot import FetchError
 
@@ -153,12 +153,6 @@ def cells_of(libc: roots.Libc, *, missing: bool, early: bool, nobody: bool) -> l
         for program in PROGRAMS
         if libc.arch == "amd64" or program.name in ON_I386
     ]
-
-
-def packages_of(libc: roots.Libc) -> tuple[str, ...]:
-    """The packages of the programs that a libc runs."""
-    chosen = (program for program in PROGRAMS if libc.arch == "amd64" or program.name in ON_I386)
-    return tuple(sorted({package for program in chosen for package in program.packages.split()}))
 
 
 # Those that are run with `--on-violation errno` too.

@@ -8,7 +8,8 @@ import platform
 import pytest
 from conftest import needs
 from matrix import roots
-from matrix.test_libcs import packages_of, root_for
+from matrix.libc_programs import packages_of
+from matrix.test_libcs import root_for
 
 from bench.survival import experiment
 from bench.survival.methods import BY_KEY, seen, widened
