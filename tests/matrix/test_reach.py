@@ -41,9 +41,10 @@ def test_the_committed_facts_are_what_the_code_gives(name: str, arch: str) -> No
     assert gen_atlas.meaning(text) == gen_atlas.meaning(committed)
 
 
-def test_both_decoders_read_the_same_facts() -> None:
-    files = files_of(fetched("bookworm/musl", "x86_64").objects)
-    one, other = (analyse(files, "musl", library=library) for library in ("iced_x86", "capstone"))
+@pytest.mark.parametrize(("suite", "arch"), [("bookworm/musl", "x86_64"), ("bookworm/musl", "i386"), ("forky", "i386")])
+def test_both_decoders_read_the_same_facts(suite: str, arch: str) -> None:
+    files = files_of(fetched(suite, arch).objects)
+    one, other = (analyse(files, suite, library=library) for library in ("iced_x86", "capstone"))
     assert one.origin == other.origin
     assert one.functions == other.functions
 

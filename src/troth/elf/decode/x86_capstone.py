@@ -312,7 +312,7 @@ def _move_base(name: str, text: str, bases: set[str], stack: Stack[str]) -> None
     used = _MEMORY.search(text)
     found = _PLACE.match(used[2]) if used else None
     place = None
-    if found and found[1] in ("ebp", "esp"):
+    if found and found[1] in ("ebp", "esp") and _is_number(found[3] or "0"):  # with an index it may be any place
         offset = int(found[3] or "0", 16)
         place = stack.place(found[1], found[1] == "esp", -offset if found[2] == "-" else offset)
     if moves and second in bases:
