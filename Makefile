@@ -21,7 +21,7 @@ test-kernels: $(VENV)/.test-ready
 test-emulator: $(VENV)/.test-ready
 	TROTH_PAIRS=1000000 $(BIN)/python -m pytest -q tests/oracle/test_emulator_against_kernel.py
 
-# Every kernel and architecture, and all tests on those of `make test-kernels`; about an hour. Writes the table in
+# Every kernel and architecture, and all tests on those of `make test-kernels`; an hour or two. Writes the table in
 # bench/RESULTS.md.
 test-matrix:
 	PYTHON="$(PYTHON)" sh tools/setup.sh "$(VENV)" matrix
